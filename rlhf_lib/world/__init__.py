@@ -1,0 +1,37 @@
+"""PocketWorld: what is said and what is good.
+
+Facts, requests, ways of answering, the gold utility, simulated annotators, a constitution, tools.
+"""
+
+from .annotators import AI_BIAS, HUMAN_BIAS, Annotator, Bias, Preference
+from .answers import STYLES
+from .constitution import CONSTITUTION, Principle
+from .documents import CHAT_KINDS, DEMONSTRATION_STYLES
+from .facts import ATTRIBUTES
+from .gold import GoldScore, gold_score
+from .parsing import Grammar, Sentence, split_sentences
+from .pocket import PocketWorld, label_pairs
+from .prompts import KINDS, Prompt
+
+__all__ = [
+    "AI_BIAS",
+    "ATTRIBUTES",
+    "Annotator",
+    "Bias",
+    "CHAT_KINDS",
+    "CONSTITUTION",
+    "DEMONSTRATION_STYLES",
+    "Grammar",
+    "GoldScore",
+    "HUMAN_BIAS",
+    "KINDS",
+    "PocketWorld",
+    "Preference",
+    "Principle",
+    "Prompt",
+    "STYLES",
+    "Sentence",
+    "gold_score",
+    "label_pairs",
+    "split_sentences",
+]
