@@ -1,0 +1,151 @@
+"""Learned rewards: a language model's trunk with a linear head, and the kinds of reward model it makes.
+
+Book: `c/05-reward-models`. Shapes: B sequences, T completion tokens, H hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..lm import Policy, Rollout
+
+
+class TokenScorer(nn.Module):
+    """A copy of a policy's trunk and a linear head with `outputs` numbers for each token."""
+
+    outputs = 1
+
+    def __init__(self, policy: Policy, seed: int = 0) -> None:
+        super().__init__()
+        self.backbone = policy.copy()
+        self.trunk = self.backbone.model  # registered once: its parameters are this module's
+        size = self.trunk.config.hidden_size
+        self.head = nn.Linear(size, self.outputs)
+        generator = torch.Generator().manual_seed(seed)
+        nn.init.normal_(self.head.weight, std=size**-0.5, generator=generator)
+        nn.init.zeros_(self.head.bias)
+        self.head.to(policy.device, next(self.trunk.parameters()).dtype)
+        self.eval()
+
+    @classmethod
+    def from_policy(cls, policy: Policy, seed: int = 0):
+        """A model that starts from `policy`'s weights and a random head."""
+        return cls(policy, seed)
+
+    def hidden(self, rollout: Rollout) -> Tensor:
+        """Last hidden state at each completion token, (B, T, H)."""
+        states = self.trunk.hidden_states(rollout.token_ids, rollout.attention_mask)
+        return states[:, rollout.prompt_length :]
+
+    def token_scores(self, rollout: Rollout) -> Tensor:
+        """Head outputs at each completion token, (B, T) for one output, else (B, T, outputs)."""
+        scores = self.head(self.hidden(rollout)).float()
+        return scores.squeeze(-1) if self.outputs == 1 else scores
+
+    def encode(self, prompts: Sequence, texts: Sequence[str]) -> Rollout:
+        """Texts as a rollout that this model can score."""
+        return self.backbone.encode_completions(prompts, texts)
+
+    def save(self, folder: str | Path) -> None:
+        """Trunk and tokenizer in the transformers layout, and head.safetensors beside them."""
+        from safetensors.torch import save_file
+
+        self.backbone.save(folder)
+        head = {name: weight.detach().cpu() for name, weight in self.head.state_dict().items()}
+        save_file(head, Path(folder) / "head.safetensors")
+
+    @classmethod
+    def load(cls, name: str):
+        """Load what `save` wrote, by folder or by its name in data/models.
+
+        Raises:
+            FileNotFoundError: no such checkpoint, or one without a head.
+        """
+        from safetensors.torch import load_file
+
+        from ..lm.loading import find_checkpoint, load_policy
+
+        folder = find_checkpoint(name)
+        path = folder / "head.safetensors" if folder else None
+        if path is None or not path.exists():
+            raise FileNotFoundError(f"{name!r} is no reward model: it has no head.safetensors")
+        model = cls(load_policy(name))
+        model.head.load_state_dict(load_file(path))
+        return model
+
+
+class RewardModel(TokenScorer):
+    """One number for a whole completion: the head at its last real token, whatever the padding.
+
+    `reward_model(rollout)` -> (B,). Bradley-Terry training fixes rewards up to a constant; `shift` and
+    `scale` (set by `standardize`) bring them to mean 0 and deviation 1 on answers of the start policy,
+    so that a KL coefficient means the same for every reward model.
+    """
+
+    def __init__(self, policy: Policy, seed: int = 0) -> None:
+        super().__init__(policy, seed)
+        for name, value in (("shift", 0.0), ("scale", 1.0)):
+            self.head.register_buffer(name, torch.tensor(value, device=policy.device))
+
+    def features(self, rollout: Rollout) -> Tensor:
+        """Hidden state at the last completion token, (B, H): what the head sees."""
+        last = last_token(rollout.completion_mask)
+        hidden = self.hidden(rollout)
+        return hidden[torch.arange(len(hidden), device=hidden.device), last]
+
+    def forward(self, rollout: Rollout) -> Tensor:
+        """Rewards (B,) in float32."""
+        raw = self.head(self.features(rollout)).float().squeeze(-1)
+        return (raw - self.head.shift) / self.head.scale
+
+    @torch.no_grad()
+    def score_texts(self, prompts: Sequence, texts: Sequence[str], batch_size: int = 128) -> Tensor:
+        """Rewards (B,) of answers given as texts."""
+        parts = [
+            self(self.encode(prompts[i : i + batch_size], texts[i : i + batch_size]))
+            for i in range(0, len(texts), batch_size)
+        ]
+        return torch.cat(parts)
+
+    def standardize(self, rewards: Tensor) -> None:
+        """Make these rewards, as scored now, have mean 0 and standard deviation 1 from now on."""
+        self.head.shift += rewards.mean() * self.head.scale
+        self.head.scale *= rewards.std()
+
+
+class OutcomeModel(TokenScorer):
+    """An outcome reward model: at each completion token, the logit that the final answer is right."""
+
+
+class ProcessModel(TokenScorer):
+    """A process reward model: at the end of each step, logits of bad, neutral and good."""
+
+    outputs = 3
+
+
+class ValueModel(TokenScorer):
+    """A value function: at each token, the reward still to be expected *before* that token is drawn."""
+
+    def token_scores(self, rollout: Rollout) -> Tensor:
+        """Values (B, T): the state before completion token t ends with token t - 1."""
+        states = self.trunk.hidden_states(
+            rollout.token_ids[:, :-1], rollout.attention_mask[:, :-1]
+        )
+        values = self.head(states[:, rollout.prompt_length - 1 :])
+        return values.float().squeeze(-1) * rollout.completion_mask
+
+
+def last_token(mask: Tensor) -> Tensor:
+    """Index (B,) of the last 1 in each row of mask (B, T).
+
+    Raises:
+        ValueError: a row without any.
+    """
+    if not bool((mask.sum(1) > 0).all()):
+        raise ValueError("mask has a row without a completion token")
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    return (positions * (mask > 0)).argmax(1)

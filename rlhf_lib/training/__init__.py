@@ -1,0 +1,46 @@
+"""Short loops that put models, data and objectives together."""
+
+from .guards import NonFiniteError
+from .history import History
+from .online import OnlineTrainer, train_online
+from .preferences import preferences_from_rows, read_preferences, write_preferences
+from .pretrain import PretrainSettings, train_language_model
+from .progress import Progress
+from .reward_model import (
+    RewardModelSettings,
+    evaluate_pairs,
+    score_pairs,
+    score_steps,
+    train_outcome_model,
+    train_process_model,
+    train_reward_model,
+)
+from .settings import PRESETS, OnlineSettings, preset
+from .sft import SFTSettings, completion_loss, held_out_loss, train_sft
+
+__all__ = [
+    "History",
+    "NonFiniteError",
+    "OnlineSettings",
+    "OnlineTrainer",
+    "PRESETS",
+    "PretrainSettings",
+    "Progress",
+    "RewardModelSettings",
+    "SFTSettings",
+    "completion_loss",
+    "evaluate_pairs",
+    "held_out_loss",
+    "preferences_from_rows",
+    "preset",
+    "read_preferences",
+    "score_pairs",
+    "score_steps",
+    "train_language_model",
+    "train_online",
+    "train_outcome_model",
+    "train_process_model",
+    "train_reward_model",
+    "train_sft",
+    "write_preferences",
+]

@@ -1,0 +1,57 @@
+"""One line of progress that updates in place in a notebook and stays readable when it is stored."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+
+class Progress:
+    """`update(step, **numbers)` rewrites the line; `close()` leaves the last one.
+
+    In a notebook it is a display that is rewritten (so a stored notebook keeps the final line only),
+    on a terminal a carriage return; elsewhere it says nothing.
+    """
+
+    def __init__(self, label: str, total: int) -> None:
+        self.label, self.total, self.started = label, total, time.perf_counter()
+        self.handle, self.line, self.shown = _display_handle(), "", 0.0
+
+    def update(self, step: int, **numbers: float) -> None:
+        """Show that `step` steps are done; at most four times a second."""
+        done = step >= self.total
+        seconds = time.perf_counter() - self.started
+        cells = round(20 * step / max(1, self.total))
+        shown = "  ".join(f"{name} {value:.3g}" for name, value in numbers.items())
+        self.line = (
+            f"{self.label}: {'█' * cells}{'░' * (20 - cells)} {step}/{self.total} "
+            f"in {seconds:.0f} s  {shown}"
+        )
+        if done or seconds - self.shown > 0.25:
+            self.shown = seconds
+            self._show()
+
+    def close(self) -> None:
+        """Show the last line once more, in full."""
+        self._show()
+        if self.handle is None and sys.stderr.isatty():
+            print(file=sys.stderr)
+
+    def _show(self) -> None:
+        if self.handle is not None:
+            self.handle.update({"text/plain": self.line}, raw=True)
+        elif sys.stderr.isatty():
+            print("\r" + self.line, end="", file=sys.stderr, flush=True)
+
+
+def _display_handle():
+    """A display handle in a Jupyter kernel, None elsewhere."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+    from IPython.display import display
+
+    shell = get_ipython()
+    if shell is None or not hasattr(shell, "kernel"):
+        return None
+    return display({"text/plain": ""}, raw=True, display_id=True)
