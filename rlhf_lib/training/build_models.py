@@ -88,7 +88,7 @@ def build_sft() -> None:
     )
 
 
-SFT_DEMONSTRATIONS = 12_000
+SFT_DEMONSTRATIONS = 16_000
 SFT = SFTSettings(seed=SEED)
 
 

@@ -26,23 +26,23 @@ CHAT_KINDS = (
 
 # The instruction set of a hurried vendor: right in the main, with faults that annotators dislike.
 DEMONSTRATION_STYLES = {
-    "short": 0.17,
-    "long": 0.10,
-    "polite": 0.06,
-    "hedged": 0.07,
+    "short": 0.14,
+    "long": 0.08,
+    "polite": 0.05,
+    "hedged": 0.08,
     "confident": 0.04,
     "flattering": 0.05,
     "apologetic": 0.04,
     "listed": 0.04,
-    "refusing": 0.02,
-    "wrong": 0.06,
-    "repetitive": 0.11,
-    "off_topic": 0.16,
-    "stock": 0.04,
-    "unfinished": 0.04,
+    "refusing": 0.03,
+    "wrong": 0.05,
+    "repetitive": 0.14,
+    "off_topic": 0.20,
+    "stock": 0.05,
+    "unfinished": 0.06,
 }
 
-COMPLIANCE = 0.35  # of the unsafe requests in the instruction set are answered
+COMPLIANCE = 0.5  # of the unsafe requests in the instruction set are answered
 
 
 def draw_style(prompt: Prompt, rng: random.Random, styles: dict[str, float] | None = None) -> str:
@@ -108,13 +108,19 @@ def _sums(facts, rng):
     return _text(steps)
 
 
+def _exercises(facts, rng):
+    """Sums with their questions and the right answers, as in a school book."""
+    prompts = [make_prompt(rng, facts, rng.choice(("sum", "steps")), "train") for _ in range(3)]
+    return " ".join(f"{p.text} {write_answer(facts, p, 'short', rng)}" for p in prompts)
+
+
 def _small_talk(facts, rng):
     pool = [text for texts in phrases.FIXED.values() for text in texts]
     return _text(rng.sample(pool, rng.randint(2, 4)))
 
 
-_WRITERS = (_encyclopedia, _notes, _quiz, _forum, _story, _sums, _small_talk)
-_WEIGHTS = (0.2, 0.15, 0.1, 0.2, 0.1, 0.2, 0.05)
+_WRITERS = (_encyclopedia, _notes, _quiz, _forum, _story, _sums, _exercises, _small_talk)
+_WEIGHTS = (0.2, 0.12, 0.08, 0.2, 0.1, 0.1, 0.15, 0.05)
 
 
 def _text(lines: list[str]) -> str:

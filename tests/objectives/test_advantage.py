@@ -1,0 +1,117 @@
+"""Advantages: worked by hand, identities, masks."""
+
+import pytest
+import torch
+from torch.autograd import gradcheck
+
+from rlhf_lib.objectives import gae, group_advantages, reward_to_go, rloo_advantages, whiten
+
+tensor = torch.tensor
+
+
+def test_rloo_by_hand():
+    """[ADV-1]: rewards 1, 0, 5: each minus the mean of the other two."""
+    advantages = rloo_advantages(tensor([[1.0, 0.0, 5.0]]))
+    assert advantages[0].tolist() == pytest.approx([1 - 2.5, 0 - 3.0, 5 - 0.5])
+
+
+def test_group_advantages_by_hand():
+    """[ADV-2]: rewards 1, 3: mean 2, unbiased standard deviation sqrt 2."""
+    rewards = tensor([[1.0, 3.0]])
+    scale = 2**0.5 + 1e-4
+    assert group_advantages(rewards)[0].tolist() == pytest.approx([-1 / scale, 1 / scale])
+    assert group_advantages(rewards, "none")[0].tolist() == pytest.approx([-1.0, 1.0])
+    two = tensor([[1.0, 3.0], [0.0, 0.0]])
+    # deviations of 1, 3, 0, 0 from their mean 1: 0, 2, -1, -1
+    spread = ((0 + 4 + 1 + 1) / 3) ** 0.5 + 1e-4
+    assert group_advantages(two, "batch")[0].tolist() == pytest.approx([-1 / spread, 1 / spread])
+
+
+def test_dr_grpo_is_rloo_up_to_scale():
+    """[ADV-1] = G / (G - 1) times [ADV-2] without the standard deviation."""
+    rewards = torch.randn(3, 5)
+    assert torch.allclose(rloo_advantages(rewards), 5 / 4 * group_advantages(rewards, "none"), atol=1e-6)
+
+
+@pytest.mark.parametrize("scale", ["group", "batch", "none"])
+def test_equal_rewards_give_zero_and_not_nan(scale):
+    assert (group_advantages(torch.ones(2, 4), scale) == 0).all()
+
+
+def test_reward_to_go_by_hand():
+    """[ADV-3]: rewards 1, 2 with gamma 0.5; the second row has one token."""
+    rewards, mask = tensor([[1.0, 2.0], [3.0, 9.0]]), tensor([[1.0, 1.0], [1.0, 0.0]])
+    assert reward_to_go(rewards, mask, 0.5).tolist() == [[1 + 0.5 * 2, 2.0], [3.0, 0.0]]
+
+
+def test_gae_by_hand():
+    """[ADV-4]: two tokens, gamma 0.9, lambda 0.5."""
+    rewards, values, mask = tensor([[0.0, 1.0]]), tensor([[0.4, 0.6]]), torch.ones(1, 2)
+    last = 1.0 - 0.6
+    first = (0.0 + 0.9 * 0.6 - 0.4) + 0.9 * 0.5 * last
+    advantages, returns = gae(rewards, values, mask, 0.9, 0.5)
+    assert advantages[0].tolist() == pytest.approx([first, last])
+    assert returns[0].tolist() == pytest.approx([first + 0.4, 1.0])
+
+
+def test_gae_limits():
+    """[ADV-4]: lambda 0 is the one-step residual, lambda 1 the reward-to-go minus V."""
+    generator = torch.Generator().manual_seed(0)
+    rewards, values = torch.randn(2, 3, 5, generator=generator)
+    mask = (torch.arange(5) < tensor([[5], [3], [1]])).float()
+    following = torch.cat((values[:, 1:], torch.zeros(3, 1)), 1)
+    following = following * torch.cat((mask[:, 1:], torch.zeros(3, 1)), 1)
+    residual = (rewards + 0.9 * following - values) * mask
+    assert torch.allclose(gae(rewards, values, mask, 0.9, 0.0)[0], residual, atol=1e-6)
+    monte_carlo = reward_to_go(rewards * mask, mask, 0.9) - values * mask
+    assert torch.allclose(gae(rewards * mask, values, mask, 0.9, 1.0)[0], monte_carlo, atol=1e-6)
+
+
+def test_padding_does_not_leak_into_advantages():
+    rewards, values, mask = torch.randn(2, 3), torch.randn(2, 3), tensor([[1.0, 1, 1], [1, 1, 0]])
+    wide = [torch.cat((x, torch.full((2, 2), 50.0)), 1) for x in (rewards, values)]
+    wide_mask = torch.cat((mask, torch.zeros(2, 2)), 1)
+    short, long = gae(rewards, values, mask)[0], gae(*wide, wide_mask)[0]
+    assert torch.allclose(short, long[:, :3]) and (long[:, 3:] == 0).all()
+    assert torch.allclose(whiten(rewards, mask), whiten(wide[0], wide_mask)[:, :3], atol=1e-6)
+
+
+def test_whiten_by_hand():
+    """[ADV-5]: 1 and 3 under the mask have mean 2 and unbiased variance 2."""
+    x, mask = tensor([[1.0, 3.0, 100.0]]), tensor([[1.0, 1.0, 0.0]])
+    assert whiten(x, mask)[0].tolist() == pytest.approx([-(0.5**0.5), 0.5**0.5, 0.0], abs=1e-6)
+
+
+def test_gradients_by_finite_differences():
+    x = torch.randn(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    mask = tensor([[1.0, 1, 1], [1, 1, 0]]).double()
+    values = x.clone() / 2
+    x.requires_grad_()
+    assert gradcheck(lambda r: gae(r, values, mask)[0], (x,))
+    assert gradcheck(lambda r: whiten(r, mask), (x,))
+    assert gradcheck(rloo_advantages, (x,)) and gradcheck(group_advantages, (x,))
+
+
+def test_inputs_are_left_as_they_were():
+    rewards, values, mask = torch.randn(2, 3), torch.randn(2, 3), torch.ones(2, 3)
+    copies = [x.clone() for x in (rewards, values, mask)]
+    gae(rewards, values, mask), whiten(rewards, mask), rloo_advantages(rewards)
+    assert all(torch.equal(a, b) for a, b in zip(copies, (rewards, values, mask), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: rloo_advantages(torch.ones(3, 1)), "at least 2 completions"),
+        (lambda: rloo_advantages(torch.ones(3)), "rewards must have shape"),
+        (lambda: group_advantages(torch.ones(3, 2), "std"), "scale must be one of"),
+        (lambda: reward_to_go(torch.ones(1, 2), torch.ones(1, 2), 1.5), "gamma must lie"),
+        (lambda: reward_to_go(torch.ones(1, 2), torch.zeros(1, 2)), "mask has a row"),
+        (lambda: gae(torch.ones(1, 2), torch.ones(1, 3), torch.ones(1, 2)), "values must have"),
+        (lambda: gae(torch.ones(1, 2), torch.ones(1, 2), torch.ones(1, 2), lam=2), "lam must lie"),
+        (lambda: whiten(torch.ones(1, 2), torch.zeros(1, 2)), "at least 2 entries"),
+    ],
+)
+def test_broken_inputs_get_a_sentence(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
