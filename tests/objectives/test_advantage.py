@@ -30,7 +30,9 @@ def test_group_advantages_by_hand():
 def test_dr_grpo_is_rloo_up_to_scale():
     """[ADV-1] = G / (G - 1) times [ADV-2] without the standard deviation."""
     rewards = torch.randn(3, 5)
-    assert torch.allclose(rloo_advantages(rewards), 5 / 4 * group_advantages(rewards, "none"), atol=1e-6)
+    assert torch.allclose(
+        rloo_advantages(rewards), 5 / 4 * group_advantages(rewards, "none"), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("scale", ["group", "batch", "none"])

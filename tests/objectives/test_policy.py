@@ -86,7 +86,9 @@ def test_aggregation_by_hand():
     values[0, :5] = tensor([1.0, 1, 1, 1, 10])
     values[1] = tensor([1.0] * 9 + [10])
     mask = (torch.arange(10) < tensor([[5], [10]])).float()
-    assert masked_aggregate(values, mask, "sequence").item() == pytest.approx((14 / 5 + 19 / 10) / 2)
+    assert masked_aggregate(values, mask, "sequence").item() == pytest.approx(
+        (14 / 5 + 19 / 10) / 2
+    )
     assert masked_aggregate(values, mask, "token").item() == pytest.approx(33 / 15)
     assert masked_aggregate(values, mask, "fixed").item() == pytest.approx((1.4 + 1.9) / 2)
     assert masked_aggregate(values, mask, "fixed", 20).item() == pytest.approx((0.7 + 0.95) / 2)
@@ -132,7 +134,9 @@ def test_padding_and_order_do_not_matter(algorithm, aggregate):
     plain = policy_loss(logp, old, advantages, mask, **settings)[0]
     wide = [torch.cat((x, torch.full((3, 3), -1e4)), 1) for x in (logp, old)]
     wide_mask = torch.cat((mask, torch.zeros(3, 3)), 1)
-    assert torch.allclose(plain, policy_loss(*wide, advantages, wide_mask, **settings)[0], atol=1e-6)
+    assert torch.allclose(
+        plain, policy_loss(*wide, advantages, wide_mask, **settings)[0], atol=1e-6
+    )
     order = tensor([2, 0, 1])
     shuffled = policy_loss(logp[order], old[order], advantages[order], mask[order], **settings)[0]
     assert torch.allclose(plain, shuffled, atol=1e-6)

@@ -29,7 +29,9 @@ def test_bradley_terry_by_hand():
     assert loss.item() == pytest.approx(by_hand, abs=1e-6)
     other_form = (math.log(1 + math.exp(-1.0)) + math.log(1 + math.exp(0.5))) / 2
     assert loss.item() == pytest.approx(other_form, abs=1e-6)
-    assert bradley_terry_probability(tensor([2.0]), tensor([1.0])).item() == pytest.approx(sigmoid(1.0))
+    assert bradley_terry_probability(tensor([2.0]), tensor([1.0])).item() == pytest.approx(
+        sigmoid(1.0)
+    )
 
 
 def test_equal_rewards_cost_log_two():
@@ -95,7 +97,9 @@ def test_process_loss_by_hand():
         lambda x: bradley_terry_loss(x[:, 0], x[:, 1], margin=torch.full((4,), 0.3).double()),
         plackett_luce_loss,
         balanced_comparison_loss,
-        lambda x: outcome_loss(x, tensor([1.0, 0, 1, 0]), (torch.arange(3) < 2).double().expand(4, 3)),
+        lambda x: outcome_loss(
+            x, tensor([1.0, 0, 1, 0]), (torch.arange(3) < 2).double().expand(4, 3)
+        ),
         lambda x: process_loss(x[:, None, :], tensor([[0], [2], [1], [-100]])),
     ],
 )
@@ -139,15 +143,27 @@ def test_any_float_dtype(dtype):
     ("call", "message"),
     [
         (lambda: bradley_terry_loss(torch.ones(2), torch.ones(3)), "rejected must have the shape"),
-        (lambda: bradley_terry_loss(torch.ones(2, 1), torch.ones(2, 1)), r"chosen must have shape \(B,\)"),
+        (
+            lambda: bradley_terry_loss(torch.ones(2, 1), torch.ones(2, 1)),
+            r"chosen must have shape \(B,\)",
+        ),
         (lambda: bradley_terry_loss(torch.ones(0), torch.ones(0)), "chosen is empty"),
         (lambda: plackett_luce_loss(torch.ones(2, 1)), "at least 2"),
         (lambda: balanced_comparison_loss(torch.ones(2)), "rewards must have shape"),
-        (lambda: outcome_loss(torch.ones(1, 2), torch.ones(1), torch.zeros(1, 2)), "mask has a row"),
+        (
+            lambda: outcome_loss(torch.ones(1, 2), torch.ones(1), torch.zeros(1, 2)),
+            "mask has a row",
+        ),
         (lambda: outcome_loss(torch.ones(1, 2), torch.ones(1), torch.ones(1, 2), "word"), "level"),
         (lambda: process_loss(torch.ones(1, 2, 3), torch.full((1, 2), -100)), "mark no step"),
-        (lambda: process_loss(torch.ones(1, 2, 3), torch.full((1, 2), 3)), "labels must be 0, 1, 2"),
-        (lambda: process_loss(torch.ones(1, 2, 2), torch.zeros(1, 2).long()), "logits must have shape"),
+        (
+            lambda: process_loss(torch.ones(1, 2, 3), torch.full((1, 2), 3)),
+            "labels must be 0, 1, 2",
+        ),
+        (
+            lambda: process_loss(torch.ones(1, 2, 2), torch.zeros(1, 2).long()),
+            "logits must have shape",
+        ),
     ],
 )
 def test_broken_inputs_get_a_sentence(call, message):

@@ -1,0 +1,37 @@
+"""Exercises: checks that name mistakes, hints, recall questions.
+
+`exercise("my_gae").check(my_gae)` says what is right or wrong; `.hint(1)` helps.
+"""
+
+from . import over_optimization, policy_gradients, reward_modeling, start
+from .framework import NOT_YET, RIGHT, WRONG, Exercise, Verdict, find_exercise, show_hints
+from .quizzes import RECALL, Quiz, recall
+
+BY_CHAPTER = {
+    "00_start_here": start.EXERCISES,
+    "07_reward_modeling": reward_modeling.EXERCISES,
+    "11_policy_gradients": policy_gradients.EXERCISES,
+    "18_over_optimization": over_optimization.EXERCISES,
+}
+ALL = tuple(exercise for group in BY_CHAPTER.values() for exercise in group)
+
+
+def exercise(name: str) -> Exercise:
+    """The exercise of this name. Raises ValueError, with the names there are, if there is none."""
+    return find_exercise(name, ALL)
+
+
+__all__ = [
+    "ALL",
+    "BY_CHAPTER",
+    "Exercise",
+    "NOT_YET",
+    "Quiz",
+    "RECALL",
+    "RIGHT",
+    "Verdict",
+    "WRONG",
+    "exercise",
+    "recall",
+    "show_hints",
+]

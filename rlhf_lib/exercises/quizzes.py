@@ -1,0 +1,192 @@
+"""Recall questions. Every wrong option has a reason; the order of options is shuffled by a seed."""
+
+from __future__ import annotations
+
+import html
+import random
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Quiz:
+    """A question with its right answer first: options are (text, why it is right or wrong).
+
+    Shows itself in a notebook as a list with a fold under each option, which works without a kernel.
+    """
+
+    question: str
+    options: tuple[tuple[str, str], ...]
+
+    def order(self) -> list[int]:
+        """The order in which the options are shown; option 0 is the right one."""
+        places = list(range(len(self.options)))
+        random.Random(self.question).shuffle(places)
+        return places
+
+    def answer(self, letter: str) -> str:
+        """What to say to the choice 'a', 'b', ... of the options as shown."""
+        place = "abcdefgh".find(letter.strip().lower())
+        if not 0 <= place < len(self.options):
+            return f"choose one of {', '.join('abcdefgh'[: len(self.options)])}"
+        index = self.order()[place]
+        return ("right: " if index == 0 else "not so: ") + self.options[index][1]
+
+    def __repr__(self) -> str:
+        lines = [f"  {'abcdefgh'[i]}) {self.options[o][0]}" for i, o in enumerate(self.order())]
+        return "\n".join([self.question, *lines])
+
+    def _repr_html_(self) -> str:
+        folds = []
+        for place, option in enumerate(self.order()):
+            text, reason = (html.escape(part) for part in self.options[option])
+            verdict = "right" if option == 0 else "not so"
+            folds.append(
+                f"<details style='margin:.2em 0 .2em 1em'><summary>{'abcdefgh'[place]}) {text}"
+                f"</summary><i style='margin-left:1.4em'>{verdict}: {reason}</i></details>"
+            )
+        return f"<div><b>{html.escape(self.question)}</b>{''.join(folds)}</div>"
+
+
+RECALL: dict[str, tuple[Quiz, ...]] = {
+    "00_start_here": (
+        Quiz(
+            "Why is a reward model trained on comparisons and not on marks out of ten?",
+            (
+                ("People agree more when they compare two answers than when they mark one.",
+                 "Marks drift between people and days; 'which of these is better' is easier to say."),
+                ("Comparisons contain more information per label.",
+                 "One comparison is at most one bit; a mark could hold more, if it were reliable."),
+                ("Because a language model cannot output a number.",
+                 "A linear head outputs a number, and that is how the reward model works."),
+            ),
+        ),
+        Quiz(
+            "What does the KL penalty measure?",
+            (
+                ("How far the policy's answers have drifted from the reference policy's.",
+                 "It is the expected log-ratio of the two, under the policy's own answers."),
+                ("How wrong the reward model is.",
+                 "It knows nothing about the reward; it only limits how far we trust it."),
+                ("How many tokens the answers have.",
+                 "Long answers can add up more KL, but length alone costs nothing."),
+            ),
+        ),
+        Quiz(
+            "The proxy reward rises all through training. What does that tell you about the answers?",
+            (
+                ("Only that the reward model likes them more; look at them, or measure something else.",
+                 "It is what was optimised, so it must rise; whether they are better is another question."),
+                ("They are getting better.", "They may be getting better at pleasing the reward model."),
+                ("The learning rate is too high.",
+                 "The proxy rises at any learning rate that works at all."),
+            ),
+        ),
+    ),
+    "07_reward_modeling": (
+        Quiz(
+            "In RLHF with a language model, what is the action?",
+            (
+                ("A whole completion; the prompt is the state and the reward comes at the end.",
+                 "That is the usual, bandit-like view; one can also look token by token."),
+                ("The choice between two completions.", "That is the annotator's act, not the policy's."),
+                ("The gradient step.", "That changes the policy; an action is drawn from it."),
+            ),
+        ),
+        Quiz(
+            "Which tokens count in the loss of supervised fine-tuning?",
+            (
+                ("Those of the completion, its end token included.",
+                 "The prompt is given, not to be learned; the end token teaches when to stop."),
+                ("All tokens, prompt and completion.",
+                 "That is pre-training; the policy would learn to write prompts."),
+                ("The last token only.", "That is where a reward model reads its score."),
+            ),
+        ),
+        Quiz(
+            "pocket-base answers a question with another question. Why?",
+            (
+                ("It continues documents as it has read them, and quizzes were among them.",
+                 "A base model predicts what comes next; answering has to be taught."),
+                ("It does not know the answer.",
+                 "It knows many of the facts: complete 'a fox lives in a' with it and see."),
+                ("Its temperature is too high.", "At temperature 0 it does the same."),
+            ),
+        ),
+    ),
+    "11_policy_gradients": (
+        Quiz(
+            "A reward model gives 3.2 to an answer. What does the number mean by itself?",
+            (
+                ("Nothing: only differences between answers to the same prompt have a meaning.",
+                 "Bradley-Terry fixes rewards up to a constant."),
+                ("The answer is right with probability 0.96.",
+                 "sigmoid(3.2) would be the chance to beat an answer of reward 0, not to be right."),
+                ("It is above average.",
+                 "Only if rewards were standardised; the loss alone does not do that."),
+            ),
+        ),
+        Quiz(
+            "Held-out accuracy of a reward model is 0.72 and does not rise with more data. Which limit "
+            "should you think of first?",
+            (
+                ("The noise of the labels: not even the true utility could predict them better.",
+                 "If annotators flip a coin on close pairs, no model can know how it falls."),
+                ("A learning rate that is too low.",
+                 "Possible, but then the training accuracy would be low and still rising."),
+                ("KL.", "There is no KL in reward-model training."),
+            ),
+        ),
+        Quiz(
+            "What is the difference between an outcome and a process reward model?",
+            (
+                ("The first is told only whether the final answer was right, the second about each step.",
+                 "So the second needs labels for steps, which are dear unless a rule can check them."),
+                ("The first is trained on humans, the second on programs.",
+                 "Labels of either may come from either."),
+                ("The first scores the last token only, the second every token.",
+                 "An outcome model is usually trained at every token, with the same label."),
+            ),
+        ),
+    ),
+    "18_over_optimization": (
+        Quiz(
+            "RLOO and Dr. GRPO differ by",
+            (
+                ("a factor G / (G - 1) in the advantages.",
+                 "Leaving oneself out of the mean stretches the difference by that factor."),
+                ("the clip.", "Both can be clipped or not."),
+                ("RLOO being biased.", "RLOO's baseline is independent of the completion: no bias."),
+            ),
+        ),
+        Quiz(
+            "The very first GRPO loss of a run prints as 0.000. What is wrong?",
+            (
+                ("Nothing: at ratio 1 the value is the mean advantage, 0; the gradient is not.",
+                 "The loss is a device for a gradient, not a measure of progress."),
+                ("The learning rate is 0.", "The loss does not depend on it."),
+                ("All rewards are equal.",
+                 "They may be, but then the gradient is 0 too; the loss says nothing about it."),
+            ),
+        ),
+        Quiz(
+            "With mean-per-sequence aggregation, a wrong answer of 200 tokens and one of 20 have",
+            (
+                ("the same total weight, so each token of the long one is punished a tenth as much.",
+                 "That is why long wrong answers can survive under it."),
+                ("weights in proportion to their length.", "That is the mean over all tokens."),
+                ("no weight: only right answers count.", "Negative advantages count as well."),
+            ),
+        ),
+    ),
+}  # fmt: skip
+
+
+def recall(chapter: str) -> tuple[Quiz, ...]:
+    """The three recall questions of a chapter.
+
+    Raises:
+        ValueError: unknown chapter.
+    """
+    if chapter not in RECALL:
+        raise ValueError(f"no questions for {chapter!r}; there are {', '.join(RECALL)}")
+    return RECALL[chapter]

@@ -1,0 +1,1 @@
+"""Tests, and the commands behind `make test`, `book`, `bench`, `claims` and `lock`."""

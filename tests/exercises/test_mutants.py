@@ -1,0 +1,230 @@
+"""Mutation tests of the checkers: a check that cannot fail is no check.
+
+From each reference we make mutants that a learner might write; the check has to reject every one that
+differs from the reference on its cases, and to accept two right answers.
+"""
+
+import inspect
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from rlhf_lib.exercises import ALL, NOT_YET, RIGHT, WRONG
+from rlhf_lib.exercises.framework import same
+
+
+def scaled(value, factor):
+    if isinstance(value, tuple):
+        return tuple(scaled(v, factor) for v in value)
+    return value * factor
+
+
+def shifted_output(value):
+    if isinstance(value, torch.Tensor) and value.ndim:
+        return torch.roll(value, 1, dims=-1)
+    return tuple(v + 1 for v in value) if isinstance(value, tuple) else value + 1
+
+
+def first_tensor(arguments):
+    return next((i for i, a in enumerate(arguments) if isinstance(a, torch.Tensor)), None)
+
+
+def with_argument(exercise, name, change):
+    names = list(inspect.signature(exercise.reference).parameters)
+    if name not in names:
+        return None
+    place = names.index(name)
+
+    def mutant(*arguments):
+        arguments = list(arguments)
+        arguments[place] = change(arguments[place])
+        return exercise.reference(*arguments)
+
+    return mutant
+
+
+def shifted_input(exercise):
+    def mutant(*arguments):
+        arguments, place = list(arguments), first_tensor(arguments)
+        if place is None:
+            arguments[0] = (
+                [*arguments[0][1:], arguments[0][0]]
+                if isinstance(arguments[0], list)
+                else arguments[0] + 1
+            )
+        else:
+            arguments[place] = torch.roll(arguments[place], 1, dims=-1)
+        return exercise.reference(*arguments)
+
+    return mutant
+
+
+def in_place(exercise):
+    def mutant(*arguments):
+        result = exercise.reference(*arguments)
+        place = first_tensor(arguments)
+        if place is not None:
+            arguments[place].add_(1)
+        elif isinstance(arguments[0], list):
+            arguments[0].append(0.0)
+        return result
+
+    return mutant
+
+
+def wrong_shape(exercise):
+    def mutant(*arguments):
+        result = exercise.reference(*arguments)
+        return result[None] if isinstance(result, torch.Tensor) else [result, result]
+
+    return mutant
+
+
+def not_a_number(exercise):
+    def mutant(*arguments):
+        result = exercise.reference(*arguments)
+        if isinstance(result, torch.Tensor):
+            return torch.full_like(result, float("nan"))
+        return tuple(math.nan for _ in result) if isinstance(result, tuple) else math.nan
+
+    return mutant
+
+
+def constant(exercise):
+    first = exercise.reference(*exercise.cases()[0])
+    return lambda *arguments: first
+
+
+def mutants_of(exercise):
+    ref = exercise.reference
+    yield "stub", lambda *a: None
+    yield "sign flip", lambda *a: scaled(ref(*a), -1)
+    yield "factor 2", lambda *a: scaled(ref(*a), 2)
+    yield "halved", lambda *a: scaled(ref(*a), 0.5)
+    yield "output off by one", lambda *a: shifted_output(ref(*a))
+    yield "input off by one", shifted_input(exercise)
+    yield "changes its input", in_place(exercise)
+    yield "wrong shape", wrong_shape(exercise)
+    yield "NaN", not_a_number(exercise)
+    yield "constant", constant(exercise)
+    for name, change in (
+        ("all-ones mask", torch.ones_like),
+        ("inverted mask", lambda m: 1 - m),
+        ("mask one short", lambda m: m * torch.cat((m[:, 1:], torch.zeros_like(m[:, :1])), 1)),
+    ):
+        mutant = with_argument(exercise, "mask", change)
+        if mutant is not None:
+            yield name, mutant
+    for number, (wrong, _) in enumerate(exercise.mistakes, start=1):
+        yield f"named mistake {number}", wrong
+
+
+def equivalent(exercise, mutant):
+    """Whether a mutant gives the reference's values and leaves its arguments alone on all cases."""
+    for case, again in zip(exercise.cases(), exercise.cases(), strict=True):
+        try:
+            result = mutant(*case)
+        except Exception:
+            return False
+        if not same(result, exercise.reference(*again), exercise.tolerance):
+            return False
+        if not same(tuple(case), tuple(again), 0.0):
+            return False
+    return True
+
+
+OUTCOMES: dict[str, list[tuple[str, bool]]] = {}
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.name)
+def test_mutants_are_rejected(exercise):
+    alive = []
+    for label, mutant in mutants_of(exercise):
+        if label != "stub" and equivalent(exercise, mutant):
+            continue  # such as sorting one element: no input could tell it from the reference
+        verdict = exercise.check(mutant)
+        killed = verdict.status == (NOT_YET if label == "stub" else WRONG)
+        OUTCOMES.setdefault(exercise.name, []).append((label, killed))
+        if not killed:
+            alive.append(label)
+    assert not alive
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.name)
+def test_named_mistakes_get_their_own_sentence(exercise):
+    for wrong, sentence in exercise.mistakes:
+        assert exercise.check(wrong).message == sentence
+
+
+def their_gae(rewards, values, mask, gamma, lam):
+    """Written as a matrix product of discounts instead of a backward loop."""
+    values = values * mask
+    width = rewards.shape[1]
+    following = torch.cat((values[:, 1:], torch.zeros_like(values[:, :1])), 1)
+    delta = (rewards + gamma * following - values) * mask
+    lag = torch.arange(width)[None, :] - torch.arange(width)[:, None]
+    weights = torch.where(lag >= 0, (gamma * lam) ** lag.clamp(min=0).double(), 0.0)
+    return (delta @ weights.T.to(delta.dtype)) * mask
+
+
+def their_mask(ids, end):
+    out = torch.zeros_like(ids).double()
+    for row in range(len(ids)):
+        for column in range(ids.shape[1]):
+            out[row, column] = 1.0
+            if ids[row, column] == end:
+                break
+    return out
+
+
+def their_fit(d, g):
+    (a, b), (_, c) = [[(d * d).sum(), -(d**3).sum()], [0, (d**4).sum()]]
+    right = torch.stack(((d * g).sum(), -(d * d * g).sum()))
+    solution = torch.linalg.solve(torch.stack((torch.stack((a, b)), torch.stack((b, c)))), right)
+    return tuple(solution.tolist())
+
+
+def their_stop(validation, patience):
+    best, since, where = -math.inf, 0, 0
+    for i, value in enumerate(validation):
+        best, since, where = (value, 0, i) if value > best else (best, since + 1, where)
+        if since == patience:
+            return where
+    return where
+
+
+OTHERS = {
+    "win_rate": lambda a, b: (torch.sign(a - b).double() + 1).mean() / 2,
+    "completion_mask": their_mask,
+    "sequence_kl": lambda p, q, m: torch.einsum("bt,bt->b", p - q, m),
+    "my_bradley_terry_loss": lambda c, r: F.softplus(r - c).mean(),
+    "reward_at_end": lambda s, m: torch.stack([row[int(n) - 1] for row, n in zip(s, m.sum(1))]),
+    "my_plackett_luce_loss": lambda r: (r.flip(1).logcumsumexp(1).flip(1) - r).sum(1).mean(),
+    "accuracy_ceiling": lambda g, t: torch.sigmoid(g.abs() / t).mean().item(),
+    "my_outcome_loss": lambda x, c, m: (
+        (F.binary_cross_entropy_with_logits(x, c[:, None].expand_as(x), reduction="none") * m).sum(
+            1
+        )
+        / m.sum(1)
+    ).mean(),
+    "my_reinforce_loss": lambda lp, a, m: -(a * (lp * m).sum(1)).mean(),
+    "my_rloo_advantages": lambda r: r.shape[1] / (r.shape[1] - 1) * (r - r.mean(1, keepdim=True)),
+    "my_k3": lambda p, q: (q - p).double().expm1() - (q - p),
+    "my_ppo_loss": lambda lp, o, a, m, c: torch.maximum(
+        -(lp - o).exp() * a[:, None], -(lp - o).exp().clamp(1 - c, 1 + c) * a[:, None]
+    )[m.bool()].mean(),
+    "my_gae": their_gae,
+    "my_best_of_n_kl": lambda n: math.log(n) - 1 + 1 / n,
+    "pessimistic_reward": lambda s, k: s.mean(0) - k * s.var(0).sqrt(),
+    "early_stop": their_stop,
+    "fit_best_of_n": their_fit,
+}
+
+
+@pytest.mark.parametrize("exercise", ALL, ids=lambda e: e.name)
+def test_two_different_right_answers_pass(exercise):
+    exercise.check(exercise.reference).assert_right()
+    exercise.check(OTHERS[exercise.name]).assert_right()
+    assert exercise.check(OTHERS[exercise.name]).status == RIGHT
