@@ -272,9 +272,13 @@ class Decoder(nn.Module):
         model = cls(DecoderConfig.from_dict(json.loads((folder / "config.json").read_text())))
         weights = _read_weights(folder)
         missing, unexpected = model.load_state_dict(weights, strict=False)
-        missing = [m for m in missing if not (m == "lm_head.weight" and model.config.tie_word_embeddings)]
+        missing = [
+            m for m in missing if not (m == "lm_head.weight" and model.config.tie_word_embeddings)
+        ]
         if missing or unexpected:
-            raise ValueError(f"{folder}: weights missing {missing[:3]}, unexpected {unexpected[:3]}")
+            raise ValueError(
+                f"{folder}: weights missing {missing[:3]}, unexpected {unexpected[:3]}"
+            )
         return model
 
     def save_pretrained(self, folder: str | Path) -> None:

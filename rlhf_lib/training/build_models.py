@@ -13,8 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-
-from ..lm import Decoder, DecoderConfig, Policy, load_policy, load_tokenizer, train_tokenizer
+from ..lm import Decoder, DecoderConfig, Policy, load_policy, train_tokenizer
 from ..rewards import RewardModel
 from ..runtime import data_path, set_seed
 from ..world import PocketWorld, label_pairs

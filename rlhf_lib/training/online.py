@@ -92,9 +92,7 @@ def train_online(
 class OnlineTrainer:
     """What `train_online` repeats: `step()` does one round and returns its row of metrics."""
 
-    def __init__(
-        self, policy, prompts, reward, settings=None, gold=None, reference=None
-    ) -> None:
+    def __init__(self, policy, prompts, reward, settings=None, gold=None, reference=None) -> None:
         if len(prompts) == 0:
             raise ValueError("prompts must hold at least one prompt")
         self.settings = settings = settings or OnlineSettings()

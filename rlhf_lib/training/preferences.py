@@ -51,10 +51,14 @@ def preference_from_row(row: dict, where: str) -> Preference:
     """One dictionary -> `Preference`; `where` begins the messages of errors."""
     missing = [column for column in COLUMNS if not row.get(column)]
     if missing:
-        raise ValueError(f"{where}: no value for {', '.join(missing)} (needed: {', '.join(COLUMNS)})")
+        raise ValueError(
+            f"{where}: no value for {', '.join(missing)} (needed: {', '.join(COLUMNS)})"
+        )
     chosen, rejected = _answer(row["chosen"]), _answer(row["rejected"])
     if chosen == rejected:
-        raise ValueError(f"{where}: chosen and rejected are the same text, so nothing can be learned")
+        raise ValueError(
+            f"{where}: chosen and rejected are the same text, so nothing can be learned"
+        )
     extras = {name: row[name] for name in ("tie", "likert", "cost") if row.get(name) is not None}
     return Preference(_prompt(row), chosen, rejected, **extras)
 
@@ -81,7 +85,10 @@ def _row(preference: Preference) -> dict:
     if isinstance(preference.prompt, Prompt):
         prompt = preference.prompt
         asked = {name: getattr(prompt, name) for name in _PROMPT_FIELDS}
-        row["world"] = {"kind": prompt.kind, **{k: v for k, v in asked.items() if v not in (None, ())}}
+        row["world"] = {
+            "kind": prompt.kind,
+            **{k: v for k, v in asked.items() if v not in (None, ())},
+        }
     return row
 
 

@@ -89,7 +89,9 @@ class OnlineSettings:
                     + (" (a negative beta would reward drift)" if name == "kl_coefficient" else "")
                 )
         if self.advantage not in ADVANTAGES:
-            raise ValueError(f"advantage must be one of {', '.join(ADVANTAGES)}; got {self.advantage!r}")
+            raise ValueError(
+                f"advantage must be one of {', '.join(ADVANTAGES)}; got {self.advantage!r}"
+            )
         if self.kl_in not in ("reward", "loss"):
             raise ValueError(f"kl_in must be 'reward' or 'loss'; got {self.kl_in!r}")
         if self.advantage in ("rloo", "group", "group_mean") and self.samples_per_prompt < 2:

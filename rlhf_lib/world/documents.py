@@ -36,8 +36,8 @@ DEMONSTRATION_STYLES = {
     "listed": 0.04,
     "refusing": 0.03,
     "wrong": 0.05,
-    "repetitive": 0.14,
-    "off_topic": 0.20,
+    "repetitive": 0.20,
+    "off_topic": 0.28,
     "stock": 0.05,
     "unfinished": 0.06,
 }

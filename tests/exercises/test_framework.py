@@ -5,8 +5,17 @@ import collections
 import pytest
 import torch
 
-from rlhf_lib.exercises import ALL, BY_CHAPTER, NOT_YET, RECALL, RIGHT, WRONG, exercise, recall
-from rlhf_lib.exercises import show_hints
+from rlhf_lib.exercises import (
+    ALL,
+    BY_CHAPTER,
+    NOT_YET,
+    RECALL,
+    RIGHT,
+    WRONG,
+    exercise,
+    recall,
+    show_hints,
+)
 
 LOSS = exercise("my_bradley_terry_loss")
 

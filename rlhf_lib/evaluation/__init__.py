@@ -1,0 +1,36 @@
+"""Models to numbers with intervals."""
+
+from .best_of_n import BestOfN, best_of_n
+from .scaling import Curve, RiseAndFall, fit_best_of_n_curve, fit_rl_curve, rise_and_fall, smooth
+from .signs import SIGNS, qualitative_signs
+from .statistics import (
+    Calibration,
+    Estimate,
+    accuracy_by_category,
+    accuracy_ceiling,
+    calibration,
+    mean_interval,
+    proportion,
+    win_rate,
+)
+
+__all__ = [
+    "BestOfN",
+    "Calibration",
+    "Curve",
+    "Estimate",
+    "RiseAndFall",
+    "SIGNS",
+    "accuracy_by_category",
+    "accuracy_ceiling",
+    "best_of_n",
+    "calibration",
+    "fit_best_of_n_curve",
+    "fit_rl_curve",
+    "mean_interval",
+    "proportion",
+    "qualitative_signs",
+    "rise_and_fall",
+    "smooth",
+    "win_rate",
+]
