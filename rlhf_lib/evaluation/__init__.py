@@ -1,6 +1,14 @@
 """Models to numbers with intervals."""
 
 from .best_of_n import BestOfN, best_of_n
+from .over_optimization import (
+    Setting,
+    best_of_n_curve,
+    relabel,
+    sample_scores,
+    train_against,
+    train_proxy,
+)
 from .scaling import Curve, RiseAndFall, fit_best_of_n_curve, fit_rl_curve, rise_and_fall, smooth
 from .signs import SIGNS, qualitative_signs
 from .statistics import (
@@ -21,16 +29,22 @@ __all__ = [
     "Estimate",
     "RiseAndFall",
     "SIGNS",
+    "Setting",
     "accuracy_by_category",
     "accuracy_ceiling",
     "best_of_n",
+    "best_of_n_curve",
     "calibration",
     "fit_best_of_n_curve",
     "fit_rl_curve",
     "mean_interval",
     "proportion",
     "qualitative_signs",
+    "relabel",
     "rise_and_fall",
+    "sample_scores",
     "smooth",
+    "train_against",
+    "train_proxy",
     "win_rate",
 ]

@@ -1,0 +1,73 @@
+"""Run the grid of real experiments behind chapter 18's lab and store it: `make grid` (an hour or so).
+
+Each cell trains its own reward model(s) and its own policy. The file holds, per cell: the curves of
+proxy, gold, KL and length; answers to four requests at four moments; the best-of-n curve.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+
+from ..lm import load_policy
+from ..runtime import data_path
+from ..training import read_preferences
+from ..world import PocketWorld
+from .over_optimization import Setting, best_of_n_curve, train_against, train_proxy
+
+PAIRS = (300, 1000, 3000)
+NOISE = (0.1, 0.3, 1.0)
+BIAS = (0.0, 1.0)
+MEMBERS = (1, 3)
+BETAS = (0.0, 0.05, 0.2)
+STEPS = 50
+METRICS = ("proxy", "gold", "kl", "length")
+FILE = data_path("over_optimization", "grid.json")
+
+
+def key(setting: Setting) -> str:
+    """The name of a cell in the file."""
+    return f"{setting.pairs} {setting.noise} {setting.bias} {setting.members} {setting.beta}"
+
+
+def run_cells(pairs: int, noise: float, bias: float, members: int) -> dict[str, dict]:
+    """All cells that share one proxy."""
+    world, policy = PocketWorld(), load_policy("pocket-sft")
+    comparisons = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    proxy = train_proxy(policy, world, comparisons, Setting(pairs, noise, bias, members))
+    best = best_of_n_curve(policy, world, proxy)
+    cells = {}
+    for beta in BETAS:
+        setting = Setting(pairs, noise, bias, members, beta)
+        history = train_against(policy.copy(), world, proxy, setting, STEPS)
+        curves = {m: [round(v, 3) for v in history.series(m)] for m in METRICS}
+        rounded = {k: [round(v, 3) for v in getattr(best, k)] for k in ("n", "kl", "proxy", "gold")}
+        cells[key(setting)] = {"rl": curves, "best_of_n": rounded, "samples": history.samples}
+    return cells
+
+
+def main(part: int = 0, parts: int = 1) -> None:
+    """Run every `parts`-th group of cells from `part` on, writing after each; groups done are kept."""
+    FILE.parent.mkdir(parents=True, exist_ok=True)
+    path = FILE if parts == 1 else FILE.with_suffix(f".{part}.json")
+    cells = json.loads(path.read_text()) if path.exists() else {}
+    groups = list(itertools.product(PAIRS, NOISE, BIAS, MEMBERS))[part::parts]
+    for number, group in enumerate(groups, start=1):
+        if key(Setting(*group, BETAS[-1])) not in cells:
+            cells |= run_cells(*group)
+            path.write_text(json.dumps(cells, separators=(",", ":")))
+        print(f"{number}/{len(groups)} {group}", flush=True)
+
+
+def merge() -> None:
+    """Join the files of several parts into one."""
+    cells = {}
+    for path in sorted(FILE.parent.glob("grid.*.json")):
+        cells |= json.loads(path.read_text())
+        path.unlink()
+    FILE.write_text(json.dumps(cells, separators=(",", ":")))
+
+
+if __name__ == "__main__":
+    merge() if sys.argv[1:] == ["merge"] else main(*map(int, sys.argv[1:]))

@@ -1,0 +1,55 @@
+"""Lab: which token gets which weight, by the gradient of `objectives.masked_aggregate`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..plots import token_weights
+from .common import Lab, menu, plot, slider
+
+
+def describe(lengths: list[int], aggregate: str, max_length: int):
+    """(weights (B, T) with NaN on padding, sentence)."""
+    weights = token_weights(lengths, aggregate, max_length).numpy()
+    shares = weights.sum(1) / weights.sum()
+    per_token = [weights[row, 0] for row in range(len(lengths))]
+    ratio = max(per_token) / min(per_token)
+    words = ", ".join(f"{share:.0%}" for share in shares)
+    sentence = (
+        f"The sequences have {words} of the batch's weight; a token of the shortest one weighs "
+        f"{ratio:.1f} times as much as a token of the longest."
+        if aggregate == "sequence"
+        else f"The sequences have {words} of the batch's weight; every token weighs the same."
+    )
+    return np.where(weights > 0, weights, np.nan), sentence
+
+
+def aggregation_lab() -> Lab:
+    """The live lab."""
+    figure = plot(height=260)
+    figure.add_heatmap(colorscale="Viridis", colorbar={"title": "weight"}, zmin=0)
+    figure.update_xaxes(title="token")
+    figure.update_yaxes(autorange="reversed", title="sequence")
+    controls = {
+        "first": slider("length of A", 4, 1, 20, 1, "tokens in the first completion"),
+        "second": slider("length of B", 8, 1, 20, 1, "tokens in the second completion"),
+        "third": slider("length of C", 20, 1, 20, 1, "tokens in the third completion"),
+        "aggregate": menu(
+            "average", ["sequence", "token", "fixed"], "sequence", "how losses become one number"
+        ),
+        "max_length": slider("max length", 20, 20, 60, 1, "the fixed divisor (Dr. GRPO)"),
+    }
+
+    def update(first, second, third, aggregate, max_length) -> str:
+        weights, sentence = describe([first, second, third], aggregate, max_length)
+        with figure.batch_update():
+            figure.data[0].z, figure.data[0].y = weights, ["A", "B", "C"]
+            figure.data[0].zmax = float(np.nanmax(weights))
+        return sentence
+
+    tasks = (
+        "mean per sequence: lengthen C. What happens to each of its tokens? And to the whole of C?",
+        "a wrong answer of 20 tokens and one of 4: under which average is rambling punished least?",
+        "fixed: double the max length. Which learning rate would undo it?",
+    )
+    return Lab("Which token weighs what", controls, figure, update, tasks)

@@ -1,0 +1,58 @@
+"""Lab: the policy objectives as functions of the ratio, straight from `objectives.policy_loss`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..plots import CYCLE, objective_curve
+from .common import Lab, menu, plot, slider
+
+
+def describe(ratio: float, advantage: float, algorithm: str, clip_low: float, clip_high: float):
+    """(objective, push on log pi, sentence) for one token."""
+    _, objective, slope = objective_curve(advantage, algorithm, clip_low, clip_high, [ratio])
+    value, push = float(objective[0]), float(slope[0])
+    if advantage == 0:
+        words = "no advantage, no push"
+    elif abs(push) < 1e-12:
+        words = "the clip is active: the push is 0, this token has moved far enough"
+    else:
+        words = f"the token's log-probability is pushed {'up' if push > 0 else 'down'}"
+    return value, push, f"ratio {ratio:.2f}: objective {value:+.2f}, push {push:+.2f}; {words}."
+
+
+def objective_lab() -> Lab:
+    """The live lab."""
+    figure = plot(height=330)
+    figure.add_scatter(name="objective", line={"color": CYCLE[0], "width": 3})
+    figure.add_scatter(name="push on log π", line={"color": CYCLE[1], "width": 2, "dash": "dash"})
+    figure.add_scatter(name="this token", mode="markers", marker={"size": 12, "color": CYCLE[0]})
+    figure.update_xaxes(title="ratio π / π_old")
+    controls = {
+        "ratio": slider(
+            "ratio", 1.0, 0.3, 1.9, 0.02, "how far this token has moved since it was drawn"
+        ),
+        "advantage": slider(
+            "advantage", 1.0, -2.0, 2.0, 0.1, "better (+) or worse (-) than expected"
+        ),
+        "algorithm": menu("algorithm", ["ppo", "cispo", "reinforce"], "ppo", "which loss"),
+        "clip_low": slider("clip low", 0.2, 0.0, 0.6, 0.02, "room below 1"),
+        "clip_high": slider("clip high", 0.2, 0.0, 0.6, 0.02, "room above 1 (DAPO: 0.28)"),
+    }
+
+    def update(ratio, advantage, algorithm, clip_low, clip_high) -> str:
+        grid = np.linspace(0.3, 1.9, 81)
+        _, objective, slope = objective_curve(advantage, algorithm, clip_low, clip_high, grid)
+        value, _, sentence = describe(ratio, advantage, algorithm, clip_low, clip_high)
+        with figure.batch_update():
+            for trace, y in zip(figure.data[:2], (objective, slope), strict=True):
+                trace.x, trace.y = grid, y
+            figure.data[2].x, figure.data[2].y = [ratio], [value]
+        return sentence
+
+    tasks = (
+        "advantage +1: from which ratio on does the push vanish? And for -1?",
+        "ratio 1.5, advantage -1: is this token still pushed? Why must it be?",
+        "switch to cispo at ratio 1.5, advantage +1: what is different from ppo?",
+    )
+    return Lab("One token's objective", controls, figure, update, tasks)
