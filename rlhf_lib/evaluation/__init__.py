@@ -18,6 +18,7 @@ from .statistics import (
     accuracy_ceiling,
     calibration,
     mean_interval,
+    paired_difference,
     proportion,
     win_rate,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "fit_best_of_n_curve",
     "fit_rl_curve",
     "mean_interval",
+    "paired_difference",
     "proportion",
     "qualitative_signs",
     "relabel",

@@ -16,6 +16,7 @@ SIGNS = (
     "repetition",
     "ungrammatical",
     "confident tone",
+    "bullets",
     "words",
 )
 
@@ -46,6 +47,7 @@ def qualitative_signs(
         counts["repetition"] += len(sentences) - len({s.text for s in sentences})
         counts["ungrammatical"] += kinds.count("unknown")
         counts["confident tone"] += sum(s.confident for s in sentences)
+        counts["bullets"] += sum(s.bullet for s in sentences)
         counts["words"] += len(text.split())
     divisors = dict.fromkeys(SIGNS, len(texts))
     divisors["unsafe requests answered"] = max(1, unsafe)

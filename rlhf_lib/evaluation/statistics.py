@@ -39,6 +39,20 @@ def mean_interval(values: Sequence[float]) -> Estimate:
     return Estimate(float(array.mean()), float(array.mean() - error), float(array.mean() + error))
 
 
+def paired_difference(a: Sequence[float], b: Sequence[float]) -> Estimate:
+    """Mean of a - b on the same prompts, with the interval of the differences.
+
+    Narrower than that of two separate means whenever a hard prompt is hard for both.
+
+    Raises:
+        ValueError: lengths differ, or nothing to compare.
+    """
+    a, b = _array(a), _array(b)
+    if a.shape != b.shape:
+        raise ValueError(f"a and b differ in length: {a.shape} and {b.shape}")
+    return mean_interval(a - b)
+
+
 def proportion(successes: float, n: int) -> Estimate:
     """A share with Wilson's 95% interval, which stays within [0, 1]. `successes` may count halves.
 
@@ -112,13 +126,15 @@ def calibration(probabilities, outcomes, bins: int = 10) -> Calibration:
     """Compare predicted probabilities (n,) with what happened (n,) of 0 and 1, in equal-width bins.
 
     Raises:
-        ValueError: lengths differ, or probabilities outside [0, 1].
+        ValueError: lengths differ, probabilities outside [0, 1], or bins < 1.
     """
     p, happened = _array(probabilities), _array(outcomes)
     if p.shape != happened.shape:
         raise ValueError("probabilities and outcomes must be of one length")
     if (p < 0).any() or (p > 1).any():
         raise ValueError("probabilities must lie between 0 and 1")
+    if bins < 1:
+        raise ValueError(f"bins must be 1 or more; got {bins}")
     place = np.minimum((p * bins).astype(int), bins - 1)
     used = [b for b in range(bins) if (place == b).any()]
     predicted = [float(p[place == b].mean()) for b in used]

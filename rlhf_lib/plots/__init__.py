@@ -1,6 +1,13 @@
 """Data to figures, in one visual language. matplotlib is loaded at the first figure."""
 
-from .curves import plot_history, plot_proxy_and_gold, plot_rise_and_fall, plot_signs
+from .curves import (
+    plot_bands,
+    plot_history,
+    plot_over_optimization,
+    plot_proxy_and_gold,
+    plot_rise_and_fall,
+    plot_signs,
+)
 from .html import Scored, Table, answers_table, coloured_steps
 from .policy import (
     Timeline,
@@ -18,7 +25,7 @@ from .rewards import (
     plot_reward_histogram,
     plot_scatter,
 )
-from .style import COLOURS, CYCLE, figure
+from .style import COLOURS, CYCLE, figure, use_workbook_style
 
 __all__ = [
     "COLOURS",
@@ -31,9 +38,11 @@ __all__ = [
     "figure",
     "objective_curve",
     "plot_accuracy_bars",
+    "plot_bands",
     "plot_calibration",
     "plot_effects",
     "plot_history",
+    "plot_over_optimization",
     "plot_ppo_objective",
     "plot_proxy_and_gold",
     "plot_reward_histogram",
@@ -44,4 +53,5 @@ __all__ = [
     "plot_token_weights",
     "timeline",
     "token_weights",
+    "use_workbook_style",
 ]

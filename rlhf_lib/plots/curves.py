@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,30 +26,74 @@ LABELS = {
     "finished": "finished answers (share)",
 }
 
+DISTANCE = "distance from the SFT policy, √KL (√nats)"
+
 
 def plot_history(
     history: History, names: Sequence[str], bands: dict | None = None, title: str = ""
 ):
     """Small multiples of metrics over steps; thin: as logged, thick: mean over five steps.
 
-    bands: metric -> (low, high) lists a step, drawn grey behind: what five seeds gave.
-    Returns the matplotlib figure.
+    bands: metric -> (low, high) or (low, median, high), a value a step, drawn grey behind: what five
+    seeds gave. At most three panels a row. Returns the matplotlib figure.
+
+    Raises:
+        KeyError: a metric that the history does not have.
     """
-    fig, axes = figure(1, len(names), width=2.9 * max(2, len(names)), squeeze=False)
-    for axis, name in zip(axes[0], names, strict=True):
-        values = np.array(history.series(name))
+    columns = min(len(names), 3) if len(names) != 4 else 2
+    rows = -(-len(names) // columns)
+    fig, axes = figure(rows, columns, height=2.3, width=min(7.5, 3.5 * columns), squeeze=False)
+    for axis, name in zip(axes.flat, names, strict=False):
         if bands and name in bands:
-            low, high = bands[name]
-            axis.fill_between(range(len(low)), low, high, color="0.85", lw=0, label="five seeds")
-        colour = COLOURS.get(name, CYCLE[0])
+            _draw_band(axis, bands[name], "0.55", "five seeds")
+        values, colour = history.series(name), COLOURS.get(name, CYCLE[0])
         axis.plot(values, color=colour, alpha=0.3, lw=1)
         axis.plot(smooth(values), color=colour, lw=2)
         axis.set(title=LABELS.get(name, name), xlabel="step")
-    if bands and any(name in bands for name in names):
+    for axis in axes.flat[len(names) :]:
+        axis.set_visible(False)
+    if bands and names[0] in bands:
         axes[0][0].legend(loc="best")
-    if title:
-        fig.suptitle(title, fontsize=11)
+    fig.suptitle(title)
     return fig
+
+
+def _draw_band(axis, band, colour: str, label: str) -> None:
+    """A shaded band; its median, if it has one, as a thin line."""
+    low, high = band[0], band[-1]
+    axis.fill_between(range(len(low)), low, high, color=colour, alpha=0.25, lw=0, label=label)
+    if len(band) == 3:
+        axis.plot(band[1], color=colour, lw=1, ls="--")
+
+
+def plot_bands(bands: dict[str, tuple], ylabel: str, start: float | None = None, title: str = ""):
+    """Several settings over seeds: label -> (low, median, high), a value a step. Returns the figure.
+
+    start: where all of them began, as a dotted line. Labels stand at the ends of the lines.
+    """
+    fig, axis = figure(1, 1, height=3.6)
+    for (_, (low, median, high)), colour in zip(bands.items(), itertools.cycle(CYCLE)):
+        axis.fill_between(range(len(low)), low, high, color=colour, alpha=0.15, lw=0)
+        axis.plot(median, color=colour, lw=2)
+    if start is not None:
+        axis.axhline(start, color=COLOURS["neutral"], lw=1, ls=":")
+    _label_ends(axis, {name: (len(band[1]) - 1, band[1][-1]) for name, band in bands.items()})
+    axis.set(xlabel="step", ylabel=ylabel, title=title)
+    return fig
+
+
+def _label_ends(axis, ends: dict[str, tuple[float, float]]) -> None:
+    """Names to the right of where lines end, in the lines' colours, moved apart where they would touch."""
+    low, high = axis.get_ylim()
+    gap, height = 0.065 * (high - low), -np.inf
+    colours = dict(zip(ends, itertools.cycle(CYCLE)))
+    for name in sorted(ends, key=lambda name: ends[name][1]):
+        x, y = ends[name]
+        height = max(y, height + gap)
+        axis.annotate(
+            name, (x, y), xytext=(1.02, (height - low) / (high - low)), textcoords="axes fraction",
+            color=colours[name], va="center", fontsize=8.5,
+        )  # fmt: skip
 
 
 def plot_proxy_and_gold(histories: dict[str, History], start: dict[str, float] | None = None):
@@ -61,9 +106,46 @@ def plot_proxy_and_gold(histories: dict[str, History], start: dict[str, float] |
     for axis, name in ((left, "proxy"), (right, "gold")):
         if start:
             axis.axhline(start[name], color=COLOURS["neutral"], lw=1, ls=":")
-        axis.set(xlabel="distance from the SFT policy, √KL (√nats)", title=LABELS[name])
+        axis.set(xlabel=DISTANCE, title=LABELS[name])
     right.legend(loc="best")
     return fig
+
+
+def plot_over_optimization(curves: dict, fits: dict | None = None, title: str = ""):
+    """Proxy (dashed) and gold (solid) gained over the start, against sqrt(KL). Returns the figure.
+
+    curves: label -> a `History`, a `BestOfN`, or a dict with lists 'kl', 'proxy' and 'gold'; the first
+        value of each is its start. fits: label -> `Curve` of gold's gain, dotted, with its peak marked.
+    Source: Gao et al. (2022), figure 1.
+    """
+    fig, axis = figure(1, 1, height=3.8)
+    for (label, run), colour in zip(curves.items(), itertools.cycle(CYCLE)):
+        kl, proxy, gold = (_values(run, name) for name in ("kl", "proxy", "gold"))
+        distance = np.sqrt(np.maximum(kl, 0))
+        axis.plot(
+            distance, proxy - proxy[0], color=colour, lw=1.5, ls="--", label=f"{label}: proxy"
+        )
+        axis.plot(distance, gold - gold[0], color=colour, lw=2.2, label=f"{label}: gold")
+        if fits and label in fits:
+            _draw_fit(axis, fits[label], distance.max(), colour, label)
+    axis.axhline(0, color=COLOURS["neutral"], lw=0.8)
+    axis.set(xlabel=DISTANCE, ylabel="gain (gold: points, proxy: sd)", title=title)
+    axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return fig
+
+
+def _values(run, name: str) -> np.ndarray:
+    """One list of a run, whatever holds it; those of a `History` are noisy and are smoothed."""
+    if isinstance(run, History):
+        return smooth(run.series(name))
+    return np.asarray(run[name] if isinstance(run, dict) else getattr(run, name), dtype=float)
+
+
+def _draw_fit(axis, fit, farthest: float, colour: str, label: str) -> None:
+    d = np.linspace(1e-3, max(farthest, 1e-2), 200)
+    axis.plot(d, fit(d), color=colour, lw=1.2, ls=":", label=f"{label}: gold, fitted")
+    if fit.peak <= farthest:
+        axis.plot([fit.peak], [fit(fit.peak)], "o", color=colour, ms=5)
 
 
 def plot_rise_and_fall(
@@ -73,7 +155,7 @@ def plot_rise_and_fall(
 
     band: {'proxy': (low, high), 'gold': (low, high)} from several seeds. Returns the figure.
     """
-    fig, axis = figure(1, 1, height=3.6, width=7.2)
+    fig, axis = figure(1, 1, height=3.6)
     twin = axis.twinx()
     twin.grid(False)
     x = np.arange(len(proxy)) if distance is None else np.asarray(distance)
@@ -91,7 +173,7 @@ def plot_rise_and_fall(
         axis.axvline(x[peak], color=COLOURS["gold"], ls="--", lw=1)
         axis.annotate("gold peaks", (x[peak], axis.get_ylim()[0]), xytext=(4, 6),
                       textcoords="offset points", fontsize=8.5, color=COLOURS["gold"])  # fmt: skip
-    axis.set_xlabel("training step" if distance is None else "√KL (√nats)")
+    axis.set_xlabel("training step" if distance is None else DISTANCE)
     return fig
 
 
@@ -99,7 +181,7 @@ def plot_signs(before: dict[str, float], after: dict[str, dict[str, float]]):
     """Signs of over-optimization per answer at several moments, as grouped bars. Returns the figure."""
     names = [name for name in before if name != "words"]
     moments = {"before": before, **after}
-    fig, axis = figure(1, 1, height=4.2, width=7.6)
+    fig, axis = figure(1, 1, height=4.2)
     thickness = 0.8 / len(moments)
     for place, (label, counts) in enumerate(moments.items()):
         y = np.arange(len(names)) + place * thickness

@@ -38,17 +38,37 @@ def objective_curve(
 
 
 def plot_ppo_objective(clip_low: float = 0.2, clip_high: float = 0.2, algorithm: str = "ppo"):
-    """Objective and push for an advantage of +1 and -1; the six cases of PPO. Returns the figure."""
-    fig, axes = figure(1, 2, height=3.2)
-    for axis, advantage in zip(axes, (1.0, -1.0), strict=True):
+    """Objective (above) and push on log π (below) for an advantage of +1 and -1. Returns the figure.
+
+    For 'ppo' the six cases (advantage above or below 0; ratio below, within or above the clip range)
+    are numbered, full where the token is still pushed, hollow where the clip has stopped it.
+    """
+    fig, axes = figure(2, 2, height=2.2, sharex=True, sharey="row")
+    for column, advantage in enumerate((1.0, -1.0)):
+        top, bottom = axes[:, column]
         ratios, objective, slope = objective_curve(advantage, algorithm, clip_low, clip_high)
-        axis.axvspan(1 - clip_low, 1 + clip_high, color="0.93", lw=0)
-        axis.plot(ratios, objective, color=CYCLE[0], lw=2.2, label="objective")
-        axis.plot(ratios, slope, color=CYCLE[1], lw=1.6, ls="--", label="push on log π")
-        axis.axhline(0, color=COLOURS["neutral"], lw=0.8)
-        axis.set(xlabel="ratio π / π_old", title=f"advantage {advantage:+.0f}")
-    axes[0].legend(loc="upper left")
+        for axis, values, colour in ((top, objective, CYCLE[0]), (bottom, slope, CYCLE[1])):
+            axis.axvspan(1 - clip_low, 1 + clip_high, color="0.93", lw=0)
+            axis.axhline(0, color=COLOURS["neutral"], lw=0.8)
+            axis.plot(ratios, values, color=colour, lw=2.2)
+        if algorithm == "ppo":
+            _mark_cases(top, advantage, clip_low, clip_high, first=1 + 3 * column)
+        top.set_title(f"advantage {advantage:+.0f}")
+        bottom.set_xlabel("ratio π / π_old")
+    axes[0][0].set_ylabel("objective")
+    axes[1][0].set_ylabel("push on log π")
     return fig
+
+
+def _mark_cases(axis, advantage: float, clip_low: float, clip_high: float, first: int) -> None:
+    """Numbered points below, within and above the clip range."""
+    places = ((1 - clip_low + 0.3) / 2, 1 + (clip_high - clip_low) / 2, (1 + clip_high + 1.9) / 2)
+    ratios, objective, slope = objective_curve(advantage, "ppo", clip_low, clip_high, places)
+    for number, (x, y, push) in enumerate(zip(ratios, objective, slope, strict=True), first):
+        fill = CYCLE[0] if push else "white"
+        axis.plot([x], [y], "o", ms=13, color=CYCLE[0], markerfacecolor=fill)
+        axis.text(x, y, str(number), ha="center", va="center_baseline", fontsize=8.5,
+                  color="white" if push else CYCLE[0])  # fmt: skip
 
 
 def token_weights(
@@ -62,8 +82,11 @@ def token_weights(
 
 
 def plot_token_weights(lengths: list[int], max_length: int | None = None):
-    """Which token gets which weight under the three aggregations. Returns the figure."""
-    fig, axes = figure(1, 3, height=0.32 * len(lengths) + 1.5)
+    """Which token gets which weight under the three aggregations. Returns the figure.
+
+    The number behind a sequence is the weight of all its tokens together.
+    """
+    fig, axes = figure(1, 3, height=0.3 * len(lengths) + 1.3)
     titles = {"sequence": "mean per sequence", "token": "mean over tokens", "fixed": "fixed length"}
     tables = {name: token_weights(lengths, name, max_length) for name in titles}
     top = max(float(table.max()) for table in tables.values())
@@ -72,6 +95,10 @@ def plot_token_weights(lengths: list[int], max_length: int | None = None):
         picture = axis.imshow(shown, vmin=0, vmax=top, cmap="viridis", aspect="auto")
         axis.grid(False)
         axis.set(title=titles[name], xlabel="token", yticks=range(len(lengths)))
+        for row, weights in enumerate(table):
+            text = f"{float(weights.sum()):.2f}"
+            axis.text(lengths[row] + 0.1, row, text, va="center", fontsize=8.5)
+        axis.set_xlim(-0.5, 1.25 * max(lengths))
         axis.set_yticklabels([f"{n} tokens" for n in lengths] if axis is axes[0] else [])
     fig.colorbar(picture, ax=axes, label="weight in the loss", shrink=0.8)
     return fig
@@ -125,18 +152,11 @@ def plot_timeline(lines: dict[str, Timeline]):
         for row, bars in enumerate((line.sampler, line.learner)):
             for start, end, batch in bars:
                 axis.barh(row, end - start, left=start, color=CYCLE[batch % 6], edgecolor="white")
-                axis.text(
-                    (start + end) / 2,
-                    row,
-                    str(batch),
-                    ha="center",
-                    va="center",
-                    fontsize=7,
-                    color="white",
-                )
+                axis.text((start + end) / 2, row, str(batch), ha="center", va="center_baseline",
+                          fontsize=8, color="black" if batch % 6 in (3, 4, 5) else "white")  # fmt: skip
         busy = line.utilisation
         axis.set_yticks([0, 1], [f"sampler {busy[0]:.0%} busy", f"learner {busy[1]:.0%} busy"])
-        axis.set_title(f"{label}: {line.seconds:.0f} s", loc="left", fontsize=9.5)
+        axis.set_title(f"{label}: {line.seconds:.0f} s", loc="left")
         axis.invert_yaxis()
         axis.grid(False)
     axes[-1, 0].set_xlabel("seconds")

@@ -34,7 +34,7 @@ def plot_calibration(found: Calibration, axis=None, label: str = "reward model")
 def plot_accuracy_bars(groups: dict[str, Estimate], ceiling: float | None = None, title: str = ""):
     """Accuracy with 95% intervals by category; dotted: a coin, dashed: the ceiling. Returns the figure."""
     names = sorted(groups, key=lambda name: groups[name].value)
-    fig, axis = figure(1, 1, height=0.28 * len(names) + 1.1, width=7.2)
+    fig, axis = figure(1, 1, height=0.28 * len(names) + 1.1)
     values = np.array([groups[n].value for n in names])
     low = values - [groups[n].low for n in names]
     high = [groups[n].high for n in names] - values
@@ -43,9 +43,11 @@ def plot_accuracy_bars(groups: dict[str, Estimate], ceiling: float | None = None
     if ceiling is not None:
         axis.axvline(ceiling, color=COLOURS["gold"], ls="--", lw=1.5)
         axis.text(
-            ceiling, -0.9, " ceiling of the labels", color=COLOURS["gold"], fontsize=8.5, va="top"
-        )
-    axis.set(xlim=(0, 1), xlabel="share of pairs ordered as the annotator did", title=title)
+            ceiling, 1.0, "ceiling of the labels ", color=COLOURS["gold"], fontsize=8.5,
+            ha="right", va="bottom", transform=axis.get_xaxis_transform(),
+        )  # fmt: skip
+    axis.set(xlim=(0, 1), xlabel="share of pairs ordered as the annotator did")
+    axis.set_title(title, loc="left")
     return fig
 
 
@@ -68,7 +70,7 @@ def plot_effects(
 ):
     """Mean effect of one change of an answer on its reward, with intervals. Returns the figure."""
     names = sorted(effects, key=lambda name: effects[name].value)
-    fig, axis = figure(1, 1, height=0.3 * len(names) + 1.1, width=7.2)
+    fig, axis = figure(1, 1, height=0.3 * len(names) + 1.1)
     for row, name in enumerate(names):
         e = effects[name]
         colour = COLOURS["good"] if e.value > 0 else COLOURS["bad"]
