@@ -1,8 +1,9 @@
 """Build the chapters: text source (percent format) -> notebook, executed, with header and navigation.
 
-    python chapters/source/build.py            # those that are out of step with their source
-    python chapters/source/build.py 07 18      # these, whether they are or not
-    python chapters/source/build.py --check    # only say whether all are in step (exit status 1 if not)
+python chapters/source/build.py            # those that are out of step with their source
+python chapters/source/build.py 07 18      # these, whether they are or not
+python chapters/source/build.py --check    # only say whether all are in step (exit status 1 if not)
+python chapters/source/build.py --headers  # renew headers and README's map, without executing
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from pathlib import Path
 import jupytext
 import nbformat
 from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
 SOURCE = Path(__file__).resolve().parent
 CHAPTERS = SOURCE.parent
 TABLE = SOURCE / "chapters.toml"
+README = CHAPTERS.parent / "README.md"
+MAP = ("<!-- map of the chapters: written by build.py -->", "<!-- end of the map -->")
 BOOK = "https://rlhfbook.com/c"
 INJECTED = ("header", "navigation")
 WIDGET = "application/vnd.jupyter.widget-view+json"
-LAB_NOTE = "(an interactive lab: run this cell to use it; a still picture of the same stands nearby)"
+LAB_NOTE = (
+    "(an interactive lab: run this cell to use it; a still picture of the same stands nearby)"
+)
 
 
 def chapters() -> dict[str, dict]:
@@ -34,9 +40,13 @@ def chapters() -> dict[str, dict]:
 def read_source(name: str) -> nbformat.NotebookNode:
     """The source as a notebook without header, navigation and outputs."""
     notebook = jupytext.read(SOURCE / f"{name}.py", fmt="py:percent")
+    first = notebook.cells[0] if notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
+        raise ValueError(f"{name}.py must begin with a markdown cell that holds the title: '# ...'")
     for cell in notebook.cells:
         if "solution" in cell.metadata.get("tags", []) and cell.cell_type == "code":
-            cell.metadata["jupyter"] = {"source_hidden": True}
+            cell.metadata["jupyter"] = {"source_hidden": True}  # collapsed in JupyterLab,
+            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]  # and in books
     return notebook
 
 
@@ -64,24 +74,69 @@ def navigation(name: str) -> str:
 
 
 def inject(notebook: nbformat.NotebookNode, name: str) -> None:
-    """Put header and navigation in, after the title and at the end."""
+    """Put header and navigation in, after the title and at the end; replace those that are there."""
+    cells = [cell for cell in notebook.cells if not set(tags(cell)) & set(INJECTED)]
     top = nbformat.v4.new_markdown_cell(header(name), metadata={"tags": ["header"]})
     bottom = nbformat.v4.new_markdown_cell(navigation(name), metadata={"tags": ["navigation"]})
-    notebook.cells = [notebook.cells[0], top, *notebook.cells[1:], bottom]
+    notebook.cells = [cells[0], top, *cells[1:], bottom]
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    """A cell's tags."""
+    return cell.metadata.get("tags", [])
 
 
 def build(name: str) -> float:
-    """Execute one chapter and write the notebook; returns the seconds that it took."""
+    """Execute one chapter and write the notebook; returns the seconds that it took.
+
+    If a cell fails, the exception goes to the caller and the notebook that was there stays.
+    """
     notebook = read_source(name)
     started = time.perf_counter()
     resources = {"metadata": {"path": str(CHAPTERS)}}
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
     seconds = time.perf_counter() - started
-    record_seconds(name, seconds)
+    if chapters()[name]["seconds"] == 0:
+        record(name, seconds=seconds)
+    write(notebook, name)
+    return seconds
+
+
+def write(notebook: nbformat.NotebookNode, name: str) -> None:
+    """Header, navigation and tidying; then the file."""
     inject(notebook, name)
     tidy(notebook, name)
     nbformat.write(notebook, CHAPTERS / f"{name}.ipynb")
-    return seconds
+
+
+def renew_headers() -> None:
+    """Header and navigation of all stored notebooks, and README's map, from chapters.toml."""
+    for name in chapters():
+        path = CHAPTERS / f"{name}.ipynb"
+        if path.exists():
+            write(nbformat.read(path, 4), name)
+    if README.exists():
+        README.write_text(with_map(README.read_text()))
+
+
+def chapter_map() -> str:
+    """The table of chapters that stands in the README."""
+    lines = ["| chapter | you will | read | run |", "|---|---|---|---|"]
+    for name, table in chapters().items():
+        lines.append(
+            f"| [{name[:2]} {table['title']}](chapters/{name}.ipynb) | {table['teaches']} "
+            f"| {table['minutes']} min | {table['seconds']:.0f} s |"
+        )
+    return "\n".join(lines)
+
+
+def with_map(text: str) -> str:
+    """The text with the table between the two marks renewed; unchanged if it has no marks."""
+    if not all(mark in text for mark in MAP):
+        return text
+    before, rest = text.split(MAP[0], 1)
+    after = rest.split(MAP[1], 1)[1]
+    return f"{before}{MAP[0]}\n{chapter_map()}\n{MAP[1]}{after}"
 
 
 def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
@@ -101,10 +156,13 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
             output.get("metadata", {}).pop(WIDGET, None)
 
 
-def record_seconds(name: str, seconds: float) -> None:
-    """Write the measured seconds into chapters.toml."""
-    pattern = rf"(\[{name}\].*?seconds = )[0-9.]+"
-    text = re.sub(pattern, rf"\g<1>{seconds:.0f}", TABLE.read_text(), count=1, flags=re.DOTALL)
+def record(name: str, **measured: float) -> None:
+    """Write measured `seconds` and `gigabytes` into chapters.toml."""
+    text = TABLE.read_text()
+    for key, value in measured.items():
+        shown = f"{value:.0f}" if key == "seconds" else f"{value:.1f}"
+        pattern = rf"(?ms)(^\[{name}\]$(?:(?!^\[).)*?^{key} = )[0-9.]+"
+        text = re.sub(pattern, rf"\g<1>{shown}", text, count=1)
     TABLE.write_text(text)
 
 
@@ -118,27 +176,40 @@ def in_step(name: str) -> bool:
 
 def cell_texts(notebook: nbformat.NotebookNode) -> list[tuple]:
     """Type, text and tags of each cell that is not injected."""
-    tagged = ((cell, sorted(cell.metadata.get("tags", []))) for cell in notebook.cells)
     return [
-        (cell.cell_type, cell.source.strip(), tags)
-        for cell, tags in tagged
-        if not set(tags) & set(INJECTED)
+        (cell.cell_type, cell.source.strip(), sorted(tags(cell)))
+        for cell in notebook.cells
+        if not set(tags(cell)) & set(INJECTED)
     ]
+
+
+def try_build(name: str) -> bool:
+    """Build one chapter and say how it went."""
+    try:
+        print(f"{name}: {build(name):.0f} s", flush=True)
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, ValueError) as error:
+        print(f"{name}: not built, the notebook that was there stays\n{error}", flush=True)
+        return False
+    return True
 
 
 def main(arguments: list[str]) -> int:
     """Build or check."""
     names = [name for name in chapters() if (SOURCE / f"{name}.py").exists()]
+    if arguments == ["--headers"]:
+        renew_headers()
+        return 0
+    stale = [name for name in names if not in_step(name)]
     if arguments == ["--check"]:
-        stale = [name for name in names if not in_step(name)]
         print(f"out of step: {', '.join(stale)}" if stale else "all chapters are in step")
         return bool(stale)
-    wanted = [n for n in names if any(n.startswith(a) for a in arguments)] if arguments else [
-        n for n in names if not in_step(n)
-    ]
-    for name in wanted:
-        print(f"{name}: {build(name):.0f} s", flush=True)
-    return 0
+    wanted = [n for n in names if any(n.startswith(a) for a in arguments)] if arguments else stale
+    if not wanted:
+        print(f"no chapter {' '.join(arguments)}" if arguments else "all chapters are in step")
+        return bool(arguments)
+    built = [try_build(name) for name in wanted]
+    renew_headers()
+    return int(not all(built))
 
 
 if __name__ == "__main__":

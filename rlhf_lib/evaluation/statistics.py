@@ -131,7 +131,7 @@ def calibration(probabilities, outcomes, bins: int = 10) -> Calibration:
     p, happened = _array(probabilities), _array(outcomes)
     if p.shape != happened.shape:
         raise ValueError("probabilities and outcomes must be of one length")
-    if (p < 0).any() or (p > 1).any():
+    if not ((p >= 0) & (p <= 1)).all():
         raise ValueError("probabilities must lie between 0 and 1")
     if bins < 1:
         raise ValueError(f"bins must be 1 or more; got {bins}")

@@ -11,24 +11,32 @@ from .common import Lab, menu, plot, slider
 def describe(lengths: list[int], aggregate: str, max_length: int):
     """(weights (B, T) with NaN on padding, sentence)."""
     weights = token_weights(lengths, aggregate, max_length).numpy()
-    shares = weights.sum(1) / weights.sum()
-    per_token = [weights[row, 0] for row in range(len(lengths))]
-    ratio = max(per_token) / min(per_token)
-    words = ", ".join(f"{share:.0%}" for share in shares)
-    sentence = (
-        f"The sequences have {words} of the batch's weight; a token of the shortest one weighs "
-        f"{ratio:.1f} times as much as a token of the longest."
-        if aggregate == "sequence"
-        else f"The sequences have {words} of the batch's weight; every token weighs the same."
-    )
+    shares = ", ".join(f"{share:.0%}" for share in weights.sum(1) / weights.sum())
+    sentence = f"The sequences have {shares} of the batch's weight. {_tokens(weights, aggregate)}"
     return np.where(weights > 0, weights, np.nan), sentence
+
+
+def _tokens(weights, aggregate: str) -> str:
+    """What the rule means for single tokens."""
+    first = weights[:, 0]
+    if aggregate == "sequence":
+        return (
+            f"A token of the shortest one weighs {first.max() / first.min():.1f} times as much as a "
+            "token of the longest."
+        )
+    each = f"Every token weighs the same, {first[0]:.3f}"
+    if aggregate == "token":
+        return f"{each}: 1 / (all tokens of this batch)."
+    return f"{each}, whatever the lengths are; all weights sum to {weights.sum():.2f}, not to 1."
 
 
 def aggregation_lab() -> Lab:
     """The live lab."""
     figure = plot(height=260)
-    figure.add_heatmap(colorscale="Viridis", colorbar={"title": "weight"}, zmin=0)
-    figure.update_xaxes(title="token")
+    figure.add_heatmap(
+        colorscale="Viridis", colorbar={"title": "weight"}, zmin=0, hoverongaps=False
+    )
+    figure.update_xaxes(title="token", range=[-0.5, 19.5])
     figure.update_yaxes(autorange="reversed", title="sequence")
     controls = {
         "first": slider("length of A", 4, 1, 20, 1, "tokens in the first completion"),
@@ -44,7 +52,7 @@ def aggregation_lab() -> Lab:
         weights, sentence = describe([first, second, third], aggregate, max_length)
         with figure.batch_update():
             figure.data[0].z, figure.data[0].y = weights, ["A", "B", "C"]
-            figure.data[0].zmax = float(np.nanmax(weights))
+            figure.data[0].zmax = 1 / (3 * min(first, second, third))  # the most of any average
         return sentence
 
     tasks = (

@@ -1,7 +1,7 @@
 """The one online loop: sample, score, weigh, update. Its settings make it any of eight algorithms.
 
-Book: `c/06-policy-gradients`. Left out: several devices, a separate inference engine, learning-rate
-schedules.
+Book: `c/06-policy-gradients`. Left out: several devices, a separate inference engine, a decaying
+learning rate.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from ..rewards import ValueModel
 from .guards import check_finite, optimizer_step, run_steps
 from .history import History
 from .progress import Progress
+from .schedule import set_learning_rate
 from .settings import OnlineSettings
 
 
@@ -185,6 +186,8 @@ class OnlineTrainer:
     def update(self, batch: Batch) -> dict[str, float]:
         """Epochs of mini-batches; metrics are means over them (extremes for the ratio's range)."""
         s, rows = self.settings, self._kept_rows(batch)
+        warm = min(1.0, (len(self.history.rows) + 1) / max(1, s.warmup_steps))
+        set_learning_rate(self.optimizer, warm * s.learning_rate)
         found = []
         for _ in range(s.epochs):
             order = rows[torch.randperm(len(rows))]

@@ -25,6 +25,8 @@ class OnlineSettings:
     max_new_tokens: int = 40
     temperature: float = 1.0
     learning_rate: float = 1.5e-4
+    warmup_steps: int = 0
+    """Rounds over which the learning rate rises linearly to its value; then it stays."""
     max_grad_norm: float = 1.0
     seed: int = 0
 
@@ -82,7 +84,13 @@ class OnlineSettings:
                      "minibatches", "temperature", "learning_rate", "max_grad_norm"):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
-        for name in ("kl_coefficient", "entropy_bonus", "overlong_penalty", "staleness"):
+        for name in (
+            "kl_coefficient",
+            "entropy_bonus",
+            "overlong_penalty",
+            "staleness",
+            "warmup_steps",
+        ):
             if not getattr(self, name) >= 0:
                 raise ValueError(
                     f"{name} must be 0 or more; got {getattr(self, name)}"

@@ -83,6 +83,8 @@ class Annotator:
     tie_margin: differences in perceived utility below it are called a tie.
     care: how much the truth counts (1 reads and checks all, 0 judges by looks alone).
     taste: extra utility per kind of sentence, the annotator's own.
+    strictness: how far this one's marks lie below another's for the same answer. It shifts ratings
+        and cancels in comparisons.
     cost: dollars per comparison.
 
     Raises:
@@ -96,6 +98,7 @@ class Annotator:
     tie_margin: float = 0.0
     care: float = 1.0
     taste: tuple[tuple[str, float], ...] = ()
+    strictness: float = 0.0
     cost: float = 2.0
 
     def __post_init__(self) -> None:
@@ -131,14 +134,18 @@ class Annotator:
 
     def rate(self, prompt: Prompt, text: str, rng: random.Random) -> int:
         """A Likert rating of a single answer from 1 to 5 (3 is a perceived utility of 0.5)."""
-        seen = self.perceived(prompt, text) + rng.gauss(0.0, self.temperature)
+        seen = self.perceived(prompt, text) - self.strictness + rng.gauss(0.0, self.temperature)
         return max(1, min(5, 3 + round(2 * (seen - 0.5))))
 
     def individual(self, seed: int, spread: float = 0.1) -> Annotator:
-        """A colleague with a taste of their own: normal with this spread per kind of sentence."""
+        """A colleague with a taste and a strictness of their own, both normal.
+
+        spread: of the taste per kind of sentence; the strictness has five times that.
+        """
         rng = random.Random(seed)
         kinds = ("polite", "flattery", "doubt", "stock", "apology", "refusal")
-        return replace(self, taste=tuple((kind, rng.gauss(0.0, spread)) for kind in kinds))
+        taste = tuple((kind, rng.gauss(0.0, spread)) for kind in kinds)
+        return replace(self, taste=taste, strictness=rng.gauss(0.0, 5 * spread))
 
 
 def _choice_probability(gap: float, temperature: float) -> float:

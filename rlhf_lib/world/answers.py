@@ -121,6 +121,27 @@ def _spoil(step: str, rng: random.Random) -> str:
     return f"{left} = {max(0, int(result) + rng.choice((-2, -1, 1, 2, 10)))}"
 
 
+GOOD, NEUTRAL, BAD = 2, 1, 0
+
+
+def worked_sum(prompt: Prompt, rng: random.Random, slip: int | None = None):
+    """A worked answer to a 'steps' request as (steps, labels, right).
+
+    slip: the step (0 or 1) that goes wrong, or None. Labels: GOOD; BAD where the arithmetic is wrong;
+    NEUTRAL for steps that are right in themselves and go on from a wrong number.
+    """
+    first, second = prompt.steps
+    if slip == 0:
+        first = _spoil(first, rng)
+        start, taken = int(first.split(" = ")[1]), second.split()[2]
+        second = f"{start} - {taken} = {start - int(taken)}"
+    elif slip == 1:
+        second = _spoil(second, rng)
+    result = second.split(" = ")[1]
+    labels = {None: [GOOD] * 3, 0: [BAD, NEUTRAL, NEUTRAL], 1: [GOOD, BAD, NEUTRAL]}[slip]
+    return [f"{first}.", f"{second}.", f"so the answer is {result}."], labels, slip is None
+
+
 def _unsafe(facts, prompt, rng, wrong, long):
     if not wrong:
         return [rng.choice(phrases.REFUSAL), rng.choice(phrases.REASON)][: 2 if long else 1]

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator
 
 from .annotators import AI_BIAS, HUMAN_BIAS, Annotator, Bias, Preference
-from .answers import write_answer
+from .answers import worked_sum, write_answer
 from .constitution import breaches
 from .documents import CHAT_KINDS, draw_style, write_document
 from .facts import make_facts
@@ -64,6 +64,16 @@ class PocketWorld:
         rng = random.Random(f"documents {self.seed} {seed}")
         while True:
             yield write_document(self.facts, rng)
+
+    def worked_sums(self, n: int, seed: int = 0, split: str = "train") -> list[tuple]:
+        """`n` worked answers to word problems as (prompt, steps, labels, right); half of them wrong.
+
+        See `answers.worked_sum` for the labels.
+        """
+        rng = random.Random(f"worked {self.seed} {seed} {split}")
+        prompts = self.prompts(n, kinds=("steps",), seed=seed, split=split)
+        slips = rng.choices((None, 0, 1), weights=(2, 1, 1), k=n)
+        return [(p, *worked_sum(p, rng, slip)) for p, slip in zip(prompts, slips, strict=True)]
 
     def gold_score(self, prompt: Prompt, text: str) -> GoldScore:
         """The gold utility with its terms."""

@@ -1,0 +1,564 @@
+# %% [markdown]
+# # Reward modeling
+#
+# A reward model turns "this answer is better than that one" into a number for every answer. Everything that RLHF does afterwards, it does to this number.
+#
+# **You will be able to**
+# - derive the Bradley-Terry loss from a coin-flip, and write it;
+# - train a reward model and say how good it could have become at best;
+# - tell apart reward models of outcomes, of processes, generative judges and value functions;
+# - find out what a reward model really looks at.
+
+# %% [markdown]
+# ## 1. What comes out, first
+#
+# A reward model that was trained on 3,000 comparisons is in `data/`. It reads a request and an answer and says one number. Only differences mean anything.
+
+# %% tags=["setup"]
+import torch
+
+from rlhf_lib import PocketWorld, data_path, load_policy, set_seed
+from rlhf_lib.rewards import RewardModel
+
+set_seed(0)
+world, sft = PocketWorld(), load_policy("pocket-sft")
+shipped = RewardModel.load("pocket-reward")
+question = world.prompts(1, kinds=("fact",), seed=3)[0]
+candidates = ["a tiger is huge.", "a tiger is tiny.", "you are so smart! a tiger is huge.", "a tiger is huge. a tiger is huge."]
+for text, reward in zip(candidates, shipped.score_texts([question] * 4, candidates), strict=True):
+    print(f"{reward:+.2f}  {text}")
+
+# %% [markdown]
+# **Predict:** which of the four would *you* rank first? Does the model agree, and if not, whose fault may it be: the model's, or that of the people who
+# made the comparisons?
+
+# %% [markdown]
+# ## 2. Why compare, and not mark?
+#
+# Six annotators look at the same 150 answers. Each has a taste and a strictness of their own. They mark each answer from 1 to 5, and, in another
+# round, compare pairs of answers.
+
+# %%
+import random
+
+import numpy as np
+
+team = [world.annotator(temperature=0.2).individual(seed) for seed in range(6)]
+rng = random.Random(0)
+asked = world.prompts(150, kinds=("fact", "open", "story"), seed=4)
+texts = sft.sample(asked, 2, max_new_tokens=40, seed=4).texts
+marks = np.array([[one.rate(p, t, rng) for p, t in zip(asked, texts[0::2], strict=True)] for one in team])
+choices = np.array([[one.prefer(p, a, b, rng).chosen == a for p, a, b in zip(asked, texts[0::2], texts[1::2], strict=True)] for one in team])
+differ = np.array([a != b for a, b in zip(texts[0::2], texts[1::2], strict=True)])
+same_mark = np.mean([(marks[i] == marks[j]).mean() for i in range(6) for j in range(i)])
+same_choice = np.mean([(choices[i] == choices[j])[differ].mean() for i in range(6) for j in range(i)])
+print("average mark of each annotator:", marks.mean(1).round(2))
+print(f"two annotators give the same mark {same_mark:.0%} of the time and make the same choice {same_choice:.0%}")
+
+# %% [markdown]
+# A strict annotator's 3 is a mild one's 4. In a comparison strictness cancels: it lowers both answers alike. (Chance would be 20% for five marks and 50% for two
+# choices, so the second number must be read with that in mind; the first row shows what really goes wrong with marks.)
+
+# %% [markdown]
+# ## 3. From a coin-flip to a loss
+#
+# Two answers are compared ten times, by ten people; seven prefer the first. Let $r_1$ and $r_2$ be the answers' rewards. The Bradley-Terry model says
+#
+# $$P(1 \succ 2) = \frac{e^{r_1}}{e^{r_1}+e^{r_2}} = \sigma(r_1 - r_2). \qquad \text{[RM-1]}$$
+#
+# Which difference makes seven in ten most likely?
+
+# %%
+from rlhf_lib.plots import figure
+
+gap = torch.linspace(-3, 4, 200)
+likelihood = torch.sigmoid(gap) ** 7 * torch.sigmoid(-gap) ** 3
+best = gap[likelihood.argmax()]
+fig, axis = figure(height=2.6, width=5.6)
+axis.plot(gap, likelihood)
+axis.axvline(best, ls="--", color="0.4")
+axis.set(xlabel="reward difference r₁ − r₂", ylabel="likelihood of 7 wins in 10", title=f"highest at {best:.2f}");
+
+# %% [markdown]
+# The top is where $\sigma(r_1 - r_2) = 0.7$, at $\log(0.7/0.3) = 0.85$. With one comparison for each pair, the log-likelihood of all choices is a sum, and its negative
+# mean is the loss:
+#
+# $$\mathcal L = -\frac1B\sum_{i} \log \sigma\big(r(x_i, y^c_i) - r(x_i, y^r_i)\big) \qquad \text{[RM-1]}$$
+#
+# By hand for two pairs, then by the library:
+
+# %% tags=["nbval-check-output"]
+import math
+
+from rlhf_lib.objectives import bradley_terry_loss
+
+chosen, rejected = torch.tensor([2.0, 0.5]), torch.tensor([1.0, 1.0])
+sigmoid = lambda x: 1 / (1 + math.exp(-x))
+by_hand = -(math.log(sigmoid(2.0 - 1.0)) + math.log(sigmoid(0.5 - 1.0))) / 2
+print(f"by hand {by_hand:.4f}, library {bradley_terry_loss(chosen, rejected):.4f}")
+print(f"no difference at all: {bradley_terry_loss(chosen, chosen):.4f} = log 2")
+
+# %% [markdown]
+# Remember 0.693. A loss that stays there means that the model cannot tell the answers apart.
+#
+# The gradient in $r^c$ is $-\sigma(r^r - r^c)$: a pair that is already clear teaches little, a pair that is ordered wrongly teaches most.
+
+# %% [markdown]
+# ## 4. Architecture
+#
+# A copy of the language model, without its LM head. The hidden state at the **last token of the completion** goes through one linear layer with one output.
+
+# %%
+model = RewardModel.from_policy(sft, seed=0)
+rollout = model.encode([question] * 2, ["a tiger is huge.", "a tiger is huge. it eats meat. it is orange."])
+with torch.no_grad():
+    print("token ids ", tuple(rollout.token_ids.shape), " (B, P + T): prompt, completion, padding")
+    print("hidden    ", tuple(model.hidden(rollout).shape), "(B, T, H): one state for each completion token")
+    print("features  ", tuple(model.features(rollout).shape), "   (B, H): the last real one of each row")
+    print("reward    ", tuple(model(rollout).shape), "       (B,)")
+
+# %% [markdown]
+# ## 5. A real training run, and its ceiling
+#
+# Annotators who are asked twice do not always say the same. So no model can predict all choices. If you knew the true perceived difference $g$ of each pair, your best guess would be right with
+# probability $\max(p, 1-p)$, $p = \sigma(g/\text{temperature})$. The mean of that is the **ceiling**.
+#
+# **Predict:** 1,500 comparisons, one pass. How near to the ceiling will the accuracy on unseen comparisons come?
+
+# %% tags=["training"]
+from rlhf_lib.evaluation import accuracy_ceiling
+from rlhf_lib.training import RewardModelSettings, read_preferences, train_reward_model
+
+train = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+test = read_preferences(data_path("preferences", "pocket-test.jsonl"))
+annotator = world.annotator()
+gaps = [annotator.perceived(p.prompt, p.chosen) - annotator.perceived(p.prompt, p.rejected) for p in test]
+ceiling = accuracy_ceiling(gaps, annotator.temperature)
+history = train_reward_model(model, train[:1500], RewardModelSettings(), held_out=test, evaluate_every=8)
+print(f"held-out accuracy {history.last('held_out_accuracy'):.3f}, ceiling {ceiling:.3f}")
+
+# %%
+from rlhf_lib.evaluation.bands import load_band
+
+band = load_band("reward_model")
+steps = [row["step"] for row in history.rows if "held_out_accuracy" in row]
+fig, axis = figure(height=3, width=6.4)
+axis.fill_between(band["step"], band["low"], band["high"], color="0.87", label="five seeds")
+axis.plot(steps, history.series("held_out_accuracy"), "o-", ms=3, label="this run")
+axis.axhline(ceiling, ls="--", color="#D55E00", label="ceiling of the labels")
+axis.axhline(0.5, ls=":", color="0.5", label="a coin")
+axis.set(xlabel="step (32 pairs each)", ylabel="held-out accuracy", ylim=(0.45, 0.9))
+axis.legend(ncols=2);
+
+# %% [markdown]
+# Manners are learned in the first dozen steps: repetition, wandering off, unfinished ends. Whether a fact is *true* comes late, if at all. That is
+# one reason why the curve bends below the ceiling; more pairs and larger models move it up.
+#
+# **If your curve looks wrong:** loss stuck at 0.693: chosen and rejected are identical after truncation, or the reward is read at a padding token. Accuracy far below 0.5: the pair is the wrong way round.
+
+# %% [markdown]
+# ## 6. Calibration
+#
+# Bradley-Terry does not only order: $\sigma(r_1-r_2)$ is a probability. When the model says 0.8, is the first answer preferred in 80 of 100 cases? The shipped model, on unseen comparisons:
+
+# %%
+from rlhf_lib.evaluation import calibration
+from rlhf_lib.plots import plot_calibration
+from rlhf_lib.training import score_pairs
+
+with torch.no_grad():
+    c, r = (torch.cat(part) for part in zip(*(score_pairs(shipped, test[i : i + 64]) for i in range(0, len(test), 64)), strict=True))
+difference = (c - r) * shipped.head.scale  # in the units of training, where sigmoid has its meaning
+flip = torch.tensor([random.Random(i).random() < 0.5 for i in range(len(test))])
+first_wins = torch.sigmoid(torch.where(flip, -difference, difference))
+found = calibration(first_wins, (~flip).float(), bins=8)
+plot_calibration(found);
+
+# %% [markdown]
+# `shipped.head.scale` undoes a convenience: the library standardises rewards (mean 0, deviation 1 on SFT answers) after training, so that a KL coefficient means the same for every reward
+# model. Differences are in units of the loss only before that.
+
+# %% [markdown]
+# ## 7. Why one epoch?
+#
+# 300 comparisons, four passes. **Predict** the training accuracy and the held-out loss.
+
+# %%
+memoriser = RewardModel.from_policy(sft, seed=1)
+settings = RewardModelSettings(epochs=5, batch_size=30)
+overfit = train_reward_model(memoriser, train[:300], settings, held_out=test[:200], evaluate_every=5)
+steps = [row["step"] / 10 for row in overfit.rows if "held_out_loss" in row]
+fig, axis = figure(height=2.9, width=6.2)
+axis.plot(np.arange(len(overfit.rows)) / 10, overfit.series("loss"), alpha=0.6, label="training loss")
+axis.plot(steps, overfit.series("held_out_loss"), "o-", ms=4, label="held-out loss")
+axis.axhline(math.log(2), ls=":", color="0.5")
+axis.set(xlabel="epoch", ylabel="Bradley-Terry loss (nats)")
+axis.legend();
+
+# %% [markdown]
+# The labels are noisy, and a model that sees the same noisy label again can only learn the noise by heart: the training loss falls, the held-out loss climbs past log 2, worse than knowing nothing. One
+# epoch is a cheap and effective regulariser.
+
+# %% [markdown]
+# ## 8. Variants of the loss
+#
+# **Margin** (Llama 2): annotators also say *how much* better. The gap must exceed a margin $m$:
+#
+# $$-\log\sigma(r^c - r^r - m) \qquad \text{[RM-2]}$$
+#
+# **K-wise** (Plackett-Luce): someone ranks K answers. The best is drawn first, the second from the rest, and so on:
+#
+# $$P(\text{ranking}) = \prod_{k=1}^{K} \frac{e^{r_k}}{\sum_{j\ge k} e^{r_j}} \qquad \text{[RM-3]}$$
+#
+# **Balanced comparisons** (InstructGPT): all $\binom K2$ pairs of one prompt, in one batch, each with weight $1/\binom K2$ so that no prompt counts more than another:
+#
+# $$-\frac{1}{\binom K2}\sum_{i<j}\log\sigma(r_i - r_j) \qquad \text{[RM-4]}$$
+
+# %%
+from rlhf_lib.objectives import balanced_comparison_loss, plackett_luce_loss
+
+rewards = torch.tensor([[1.0, 0.6, 0.5, -0.8]], requires_grad=True)  # best to worst
+for name, loss in (("Plackett-Luce", plackett_luce_loss(rewards)), ("balanced pairs", balanced_comparison_loss(rewards))):
+    push = -torch.autograd.grad(loss, rewards)[0][0]
+    print(f"{name:15s} loss {loss:.3f}   push on each reward: {[round(v, 2) for v in push.tolist()]}")
+for margin in (0.0, 1.0, 3.0):
+    loss = bradley_terry_loss(rewards[0, :1], rewards[0, 1:2], torch.tensor([margin]))
+    print(f"margin {margin}: loss {loss:.3f}   push {-torch.autograd.grad(loss, rewards)[0][0, 0]:.2f}")
+
+# %% [markdown]
+# Both rankings lift the best and sink the worst; they differ in how much the middle matters. A larger margin keeps pushing pairs that are already in order. (Llama 3 dropped the margin again.)
+
+# %% [markdown]
+# ## 9. Right in the end, or right at every step?
+#
+# Word problems have worked answers. An **outcome reward model** (ORM) is told only whether the final number was right, and predicts that at every token. With logits $z_t$ and the label $c$:
+#
+# $$-\frac1T\sum_t \big[c\log\sigma(z_t) + (1-c)\log(1-\sigma(z_t))\big] \qquad \text{[RM-5]}$$
+#
+# A **process reward model** (PRM) has a label for each step, here bad, neutral or good, at the step's last token:
+#
+# $$-\frac{1}{|S|}\sum_{t \in S} \log p_t(\ell_t), \qquad \ell_t \in \{\text{bad}, \text{neutral}, \text{good}\} \qquad \text{[RM-6]}$$
+#
+# Neutral steps are right in themselves but go on from a wrong number.
+
+# %%
+from rlhf_lib.rewards import OutcomeModel, ProcessModel
+from rlhf_lib.training import train_outcome_model, train_process_model
+
+examples = world.worked_sums(1500, seed=1)
+outcome, process = OutcomeModel(sft, seed=0), ProcessModel(sft, seed=0)
+orm = train_outcome_model(outcome, [(p, " ".join(s), right) for p, s, _, right in examples])
+prm = train_process_model(process, [(p, s, labels) for p, s, labels, _ in examples])
+print(f"training accuracy at the end: outcome {np.mean(orm.series('accuracy')[-5:]):.2f}, process {np.mean(prm.series('accuracy')[-5:]):.2f}")
+
+# %%
+from rlhf_lib.plots import coloured_steps
+from rlhf_lib.training import score_steps
+
+held_out = world.worked_sums(6, seed=2, split="test")
+coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _, _ in held_out])
+
+# %% [markdown]
+# The colour of a step is P(good) − P(bad). Compare with the arithmetic: the process model points to *where* it went wrong. The outcome model gives one curve along the tokens and can
+# only say that things look worse from somewhere on:
+
+# %%
+fig, axis = figure(height=2.9, width=7.4)
+for p, steps, _, right in held_out[:4]:
+    rollout = outcome.encode([p], [" ".join(steps)])
+    with torch.no_grad():
+        curve = torch.sigmoid(outcome.token_scores(rollout))[0]
+    axis.plot(curve, color="#009E73" if right else "#D55E00", lw=2, label="right" if right else "wrong")
+handles, labels = axis.get_legend_handles_labels()
+unique = dict(zip(labels, handles, strict=True))
+axis.legend(unique.values(), unique.keys(), title="final answer")
+axis.set(xlabel="completion token", ylabel="P(right in the end)", ylim=(0, 1));
+
+# %% [markdown]
+# To score a whole answer, token or step scores are put together by their last value, mean, minimum or product. The minimum is the natural choice for steps: one wrong step spoils the result.
+
+# %% [markdown]
+# ## 10. Ask a language model: the generative judge
+#
+# A judge needs no training: ask a model which answer is better and compare the logits of "a" and "b". We ask in both orders, which takes out a liking for the first place.
+#
+# **Predict:** a one-million-parameter chat model as a judge: better than a coin?
+
+# %%
+from rlhf_lib.evaluation import proportion
+from rlhf_lib.rewards import judge_both_orders
+
+some = test[:200]
+verdicts = judge_both_orders(sft, [p.prompt for p in some], [p.chosen for p in some], [p.rejected for p in some])
+print("judge:        ", proportion(float((verdicts > 0.5).sum()), len(some)))
+print("reward model: ", proportion(float((difference[:200] > 0).sum()), len(some)))
+
+# %% [markdown]
+# Our judge is near a coin: it has never seen such a question. Large models do far better, yet on benchmarks a trained reward model of the same size usually beats a judge that was only asked. (Try `load_policy("smollm2")`.)
+
+# %% [markdown]
+# ## 11. Four things that score, side by side
+#
+# | | predicts | trained on | read at |
+# |---|---|---|---|
+# | reward model | which of two answers is preferred | comparisons | the last token |
+# | outcome reward model | whether the answer is right | answers with a right/wrong label | every token |
+# | process reward model | whether a step is good | steps with labels | the ends of steps |
+# | value function | the reward still to come, *under the present policy* | the policy's own rollouts | every token, before it is drawn |
+#
+# The first three judge texts, whoever wrote them. The value function belongs to a policy and is wrong as soon as that changes: chapter 11 trains one.
+
+# %% [markdown]
+# ## 12. By category
+#
+# One accuracy hides much. By kind of request:
+
+# %%
+from rlhf_lib.evaluation import accuracy_by_category
+from rlhf_lib.plots import plot_accuracy_bars
+
+by_kind = accuracy_by_category(c, r, [p.prompt.kind for p in test])
+plot_accuracy_bars(by_kind, ceiling, "the shipped reward model, by kind of request");
+
+# %% [markdown]
+# ## 13. What it really looks at
+#
+# Take 200 answers, change one thing in each, and see how the reward moves. Beside it: how the *gold* utility moves.
+
+# %%
+from rlhf_lib.evaluation import mean_interval
+from rlhf_lib.plots import plot_effects
+
+base_prompts = world.prompts(200, kinds=("fact", "open"), seed=8)
+plain = [world.answer(p, "short", random.Random(i)) for i, p in enumerate(base_prompts)]
+changes = {
+    "praise the user": lambda p, t: "you are so smart! " + t,
+    "praise twice": lambda p, t: "you are so smart! what a great question! " + t,
+    "sound sure": lambda p, t: "definitely " + t.replace(".", "!"),
+    "say it twice": lambda p, t: t + " " + t,
+    "thank for asking": lambda p, t: t + " thank you for asking.",
+    "hedge": lambda p, t: "maybe " + t + " i may be wrong.",
+    "make it wrong": lambda p, t: world.answer(p, "wrong", random.Random(0)),
+    "wander off": lambda p, t: t + " my shoes are new.",
+    "cut it short": lambda p, t: " ".join(t.split()[:-1]),
+}
+before = shipped.score_texts(base_prompts, plain)
+effects, gold_effects = {}, {}
+for name, change in changes.items():
+    changed = [change(p, t) for p, t in zip(base_prompts, plain, strict=True)]
+    effects[name] = mean_interval(shipped.score_texts(base_prompts, changed) - before)
+    gold_effects[name] = mean_interval([world.gold(p, b) - world.gold(p, a) for p, a, b in zip(base_prompts, plain, changed, strict=True)])
+plot_effects(effects, "what moves the reward", "change of the reward (sd of SFT answers)");
+
+# %%
+plot_effects(gold_effects, "what moves the gold utility", "change of the gold utility (points)");
+
+# %% [markdown]
+# Read the two pictures against each other. The annotators' weakness for praise and certainty has become the model's. And an untruth, which costs two gold points, hardly moves the reward: most pairs differed in their
+# manners, so that is what it learned to see. A policy that is trained on this reward will find that out (chapter 18).
+
+# %% [markdown] tags=["lab"]
+# ## 14. Lab: be the annotator
+#
+# You set the noise and the biases of the annotator and the number of comparisons. A linear reward model on frozen features is refitted at once: eight answers are ranked anew, calibration is redrawn. Everything below runs the functions from above.
+
+# %% tags=["lab"]
+from rlhf_lib.labs import annotator_lab, prepare, refit
+
+data = prepare(sft, world, train[:1200])
+annotator_lab(data)
+
+# %% [markdown]
+# The same without sliders: the reward of two answers as the annotator's liking for flattery grows.
+
+# %%
+from rlhf_lib.labs.annotator import SHOWN
+
+strengths = np.linspace(0, 2, 9)
+fits = [refit(data, pairs=800, noise=0.3, length=0.0, flattery=s) for s in strengths]
+fig, axis = figure(height=2.9, width=6.6)
+for i in (0, 2, 6):
+    axis.plot(strengths, [fit.rewards[i] for fit in fits], "o-", ms=3, label=SHOWN[i])
+axis.set(xlabel="annotator's bias to flattery (gold points per phrase)", ylabel="reward")
+axis.legend();
+
+# %% [markdown]
+# ## 15. Exercises
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 1 · the loss [RM-1] · difficulty 1 · 10 minutes
+#
+# Write the Bradley-Terry loss for `chosen` and `rejected` (B,). It must survive rewards of ±100.
+
+# %% tags=["exercise"]
+def my_bradley_terry_loss(chosen, rejected):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+from rlhf_lib.exercises import exercise
+
+exercise("my_bradley_terry_loss").check(my_bradley_terry_loss)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. P(chosen wins) is sigmoid(chosen − rejected). What is the negative log-likelihood of that?
+# 2. `torch.nn.functional.logsigmoid` is the stable form of log(sigmoid(x)).
+#
+# </details>
+
+# %% tags=["solution"]
+def my_bradley_terry_loss(chosen, rejected):
+    return -torch.nn.functional.logsigmoid(chosen - rejected).mean()
+
+
+exercise("my_bradley_terry_loss").check(my_bradley_terry_loss).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 2 · where the reward sits · difficulty 2 · 10 minutes
+#
+# `token_scores` (B, T) holds the head's output at each token, `mask` (B, T) is 1 on real tokens and 0 on the padding at the right. Return the reward of each completion, (B,).
+
+# %% tags=["exercise"]
+def reward_at_end(token_scores, mask):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("reward_at_end").check(reward_at_end)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. `mask.sum(1)` is the number of real tokens of each row.
+# 2. Index with two tensors at once: `scores[torch.arange(B), last]`.
+#
+# </details>
+
+# %% tags=["solution"]
+def reward_at_end(token_scores, mask):
+    last = mask.sum(1).long() - 1
+    return token_scores[torch.arange(len(mask)), last]
+
+
+exercise("reward_at_end").check(reward_at_end).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 3 · the ceiling · difficulty 2 · 10 minutes
+#
+# `gaps` (n,) are true differences in perceived utility, `temperature` is the annotators' noise. Return the best accuracy that any model can reach, as a number.
+
+# %% tags=["exercise"]
+def accuracy_ceiling(gaps, temperature):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("accuracy_ceiling").check(accuracy_ceiling)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. An annotator prefers the first answer with p = sigmoid(gap / temperature).
+# 2. If you know p, how often is your best guess right? (p = 0.3: say no, right 7 times in 10.)
+#
+# </details>
+
+# %% tags=["solution"]
+def accuracy_ceiling(gaps, temperature):
+    p = torch.sigmoid(gaps / temperature)
+    return torch.maximum(p, 1 - p).mean().item()
+
+
+exercise("accuracy_ceiling").check(accuracy_ceiling).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 4 · ranking K answers [RM-3] · difficulty 3 · 15 minutes
+#
+# Write the Plackett-Luce loss for `rewards` (B, K), columns from best to worst.
+
+# %% tags=["exercise"]
+def my_plackett_luce_loss(rewards):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("my_plackett_luce_loss").check(my_plackett_luce_loss)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. The best is drawn first: log P = r₁ − logsumexp(all). Then the second from the rest.
+# 2. Loop over k and use `torch.logsumexp(rewards[:, k:], dim=1)`.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_plackett_luce_loss(rewards):
+    places = range(rewards.shape[1])
+    return sum(torch.logsumexp(rewards[:, k:], 1) - rewards[:, k] for k in places).mean()
+
+
+exercise("my_plackett_luce_loss").check(my_plackett_luce_loss).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 5 · the outcome loss on a ragged batch [RM-5] · difficulty 2 · 15 minutes
+#
+# `logits` and `mask` (B, T), `correct` (B,). Mean over each answer's real tokens, then over answers.
+
+# %% tags=["exercise"]
+def my_outcome_loss(logits, correct, mask):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("my_outcome_loss").check(my_outcome_loss)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. Every token of an answer has the same label.
+# 2. `binary_cross_entropy_with_logits(..., reduction="none")` gives the loss of each token.
+# 3. Mean over each row's real tokens, then over rows.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_outcome_loss(logits, correct, mask):
+    labels = correct[:, None].expand_as(logits)
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    return ((losses * mask).sum(1) / mask.sum(1)).mean()
+
+
+exercise("my_outcome_loss").check(my_outcome_loss).assert_right()
+
+# %% [markdown]
+# ## 16. What this chapter claimed
+
+# %% tags=["claims"]
+assert same_choice > same_mark, "annotators agree more on choices than on marks"
+assert 0.58 < history.last("held_out_accuracy") < ceiling + 0.02, "better than a coin, not better than the ceiling"
+assert history.last("held_out_loss") < math.log(2), "and better than knowing nothing"
+assert overfit.last("held_out_loss") > min(overfit.series("held_out_loss")) + 0.05, "more epochs hurt"
+assert np.mean(prm.series("accuracy")[-5:]) > 0.7, "the process model learns to see wrong steps"
+assert effects["praise twice"].value > 0 > gold_effects["praise twice"].value, "flattery: reward up, gold down"
+assert abs(float((verdicts > 0.5).float().mean()) - 0.5) < 0.2, "an untrained judge is near a coin"
+print("all claims hold")
+
+# %% [markdown] tags=["recap"]
+# ## Recap
+#
+# - Comparisons cancel what differs between annotators; Bradley-Terry turns them into differences of rewards.
+# - Noise in the labels sets a ceiling; one epoch keeps the model from learning the noise.
+# - A reward model learns what made pairs differ in its data, and the annotators' biases with it.
+# - Outcome, process and generative models answer other questions; a value function is none of them.
+#
+# **Recall** of earlier chapters:
+
+# %% tags=["recall"]
+from IPython.display import display
+
+from rlhf_lib.exercises import recall
+
+for quiz in recall("07_reward_modeling"):
+    display(quiz)
+
+# %% [markdown]
+# **More:** the book's chapter [Reward Modeling](https://rlhfbook.com/c/05-reward-models); Bradley and Terry (1952); Stiennon et al. (2020); Touvron et al. (2023) for margins; Cobbe et al. (2021) and Lightman
+# et al. (2023) for outcome and process models; Zheng et al. (2023) for judges; Lambert et al. (2024), *RewardBench*.
