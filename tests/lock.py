@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -24,29 +24,40 @@ def closure(requirements: list[str]) -> dict[str, str]:
     CUDA parts of torch are left out, so that the same lock serves machines with and without a GPU.
     """
     found: dict[str, str] = {}
-    queue = [Requirement(text) for text in requirements]
+    queue, seen = [Requirement(text) for text in requirements], set()
     while queue:
         requirement = queue.pop()
         name = canonicalize_name(requirement.name)
-        if name in found or name.startswith(("nvidia-", "cuda-", "triton")):
+        visit = (
+            name,
+            frozenset(requirement.extras),
+        )  # one package may be asked for twice, with other extras
+        if visit in seen or name.startswith(("nvidia-", "cuda-", "triton")):
             continue
+        seen.add(visit)
         try:
             package = distribution(name)
         except PackageNotFoundError:
             continue
         found[name] = package.version.split("+")[0]
-        extras = requirement.extras or {""}
-        for text in package.requires or ():
-            child = Requirement(text)
-            if not child.marker or any(child.marker.evaluate({"extra": e}) for e in extras):
-                queue.append(child)
+        queue += children(package, requirement.extras)
     return found
+
+
+def children(package: Distribution, extras: set[str]) -> list[Requirement]:
+    """What a package needs here, with these of its extras."""
+    needed = [Requirement(text) for text in package.requires or ()]
+    return [
+        child
+        for child in needed
+        if not child.marker or any(child.marker.evaluate({"extra": e}) for e in extras or {""})
+    ]
 
 
 def main() -> None:
     """Write the file."""
     lines = [f"{name}=={version}" for name, version in sorted(closure(roots()).items())]
-    header = "# Made by `make lock`. torch: on Linux pip takes the CUDA build; see README for CPU only.\n"
+    header = "# Made by `make lock` (see CONTRIBUTING.md). No CUDA packages: pip adds those of the torch build that it takes.\n"
     (ROOT / "requirements.lock").write_text(header + "\n".join(lines) + "\n")
     print(f"requirements.lock: {len(lines)} packages")
 

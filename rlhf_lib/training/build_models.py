@@ -25,7 +25,7 @@ from .sft import SFTSettings, train_sft
 SEED = 0
 VOCABULARY = 1024
 SHAPE = dict(hidden_size=128, num_hidden_layers=4, num_attention_heads=4, num_key_value_heads=4)
-PAIRS = 3000
+PAIRS = 4000
 ANSWER_TOKENS = 40
 
 

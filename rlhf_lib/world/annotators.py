@@ -51,7 +51,7 @@ class Bias:
         )
 
 
-HUMAN_BIAS = Bias(length=0.015, flattery=0.3, confidence=0.15, format=0.1, agreement=0.3)
+HUMAN_BIAS = Bias(length=0.01, flattery=0.3, confidence=0.15, format=0.1, agreement=0.3)
 AI_BIAS = Bias(length=0.04, flattery=0.1, confidence=0.3, format=0.4, agreement=0.2)
 
 

@@ -161,5 +161,23 @@ def test_the_constitution_names_the_breaches():
     assert WORLD.breaches(FACT, "a fox is red.") == []
 
 
+def test_worked_sums_have_the_labels_of_their_steps():
+    examples = WORLD.worked_sums(60, seed=1)
+    assert {right for *_, right in examples} == {True, False}
+    for prompt, steps, labels, right in examples:
+        parsed = WORLD.parse(prompt, " ".join(steps))
+        for sentence, label in zip(parsed[:2], labels[:2], strict=True):
+            assert sentence.kind == "step" and sentence.true == (label != 0)
+        assert parsed[2].true == right == (labels == [2, 2, 2])
+
+
+def test_strictness_shifts_marks_and_cancels_in_comparisons():
+    mild, strict = (WORLD.annotator(temperature=0.0, strictness=s) for s in (0.0, 1.0))
+    rng = random.Random(0)
+    assert mild.rate(FACT, "a fox is red.", rng) > strict.rate(FACT, "a fox is red.", rng)
+    pair = ("a fox is red.", "a fox is blue.")
+    assert mild.probability(FACT, *pair) == strict.probability(FACT, *pair)
+
+
 def test_a_bias_can_be_scaled():
     assert Bias(length=0.1, format=0.2).scaled(2.0) == Bias(length=0.2, format=0.4)

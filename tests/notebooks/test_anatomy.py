@@ -1,0 +1,103 @@
+"""The parts of a chapter: exercises in order, claims, recap, lab, and cells short enough to read."""
+
+import ast
+import re
+import warnings
+
+from rlhf_lib.exercises import BY_CHAPTER, exercise
+from tests.chapters import code_cells, tags
+
+PARTS = ("exercise", "stub", "check", "hint", "solution")
+LABEL = re.compile(r"### .*\((easy|medium|hard), (\d+) minutes?\)")
+CALL = re.compile(r"exercise\(\s*[\"'](\w+)[\"']\s*\)\.check\(")
+EXEMPT = {"setup", "stub", "solution", "claims", "long"}
+GOOD, HARD, HARD_EXEMPT = 12, 20, 30
+
+
+def parts(notebook) -> list[tuple[str, object]]:
+    """(part, cell) of everything that belongs to an exercise, in order."""
+    return [(tag, cell) for cell in notebook.cells for tag in PARTS if tag in tags(cell)]
+
+
+def test_each_exercise_has_its_five_parts_in_order(notebook):
+    kinds = [kind for kind, _ in parts(notebook)]
+    assert len(kinds) >= 3 * len(PARTS), "a chapter has at least three exercises"
+    assert kinds == list(PARTS) * (len(kinds) // len(PARTS))
+
+
+def test_exercises_are_those_of_the_library(chapter, notebook):
+    checked = [
+        CALL.search(cell.source).group(1) for kind, cell in parts(notebook) if kind == "check"
+    ]
+    assert sorted(checked) == sorted(e.name for e in BY_CHAPTER[chapter])
+
+
+def test_labels_say_difficulty_and_minutes_as_the_library_does(notebook):
+    cells = parts(notebook)
+    tasks = [cell.source for kind, cell in cells if kind == "exercise"]
+    checks = [cell.source for kind, cell in cells if kind == "check"]
+    for task, check in zip(tasks, checks, strict=True):
+        label, about = LABEL.search(task), exercise(CALL.search(check).group(1))
+        assert label, f"no '(easy|medium|hard, N minutes)' in {task.splitlines()[0]!r}"
+        level = ("easy", "medium", "hard")[about.difficulty - 1]
+        assert label.groups() == (level, str(about.minutes)), about.name
+
+
+def test_stub_check_and_solution_are_about_the_same_function(notebook):
+    cells = parts(notebook)
+    for place in range(0, len(cells), len(PARTS)):
+        stub, check, solution = (cells[place + i][1].source for i in (1, 2, 4))
+        name = CALL.search(check).group(1)
+        for source in (stub, solution):
+            functions = [
+                n.name for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)
+            ]
+            assert name in functions, f"no def {name}"
+        assert CALL.search(solution).group(1) == name
+        assert ".assert_right()" in solution, f"the solution of {name} must pass its check"
+
+
+def test_untouched_stubs_say_not_attempted_yet(notebook):
+    for cell in code_cells(notebook, "check"):
+        assert "not attempted yet" in str(cell.outputs), cell.source
+
+
+def test_claims_assert_with_a_message(notebook):
+    claims = code_cells(notebook, "claims")
+    asserts = [
+        n for c in claims for n in ast.walk(ast.parse(c.source)) if isinstance(n, ast.Assert)
+    ]
+    assert asserts, "no claims cell with an assert"
+    for node in asserts:
+        assert node.msg is not None, f"say what is claimed: {ast.unparse(node)}"
+
+
+def test_recap_recall_and_lab_are_there(chapter, notebook):
+    assert any("recap" in tags(cell) for cell in notebook.cells)
+    assert any(f'recall("{chapter}")' in cell.source for cell in code_cells(notebook))
+    assert chapter.startswith("00") or code_cells(notebook, "lab")
+
+
+def test_some_outputs_are_compared_and_no_tag_is_ignored(notebook):
+    used = {tag for cell in notebook.cells for tag in tags(cell)}
+    assert "NBVAL_CHECK_OUTPUT" not in used, "as a tag nbval wants it as nbval-check-output"
+    strict = [c for c in code_cells(notebook) if "NBVAL_CHECK_OUTPUT" in c.source]
+    strict += code_cells(notebook, "nbval-check-output")
+    assert strict, "tag a seeded, rounded cell (such as a `check`) nbval-check-output"
+    assert all(cell.outputs for cell in strict)
+
+
+def test_code_cells_are_short(chapter, notebook):
+    for cell in code_cells(notebook):
+        lines = [line.strip() for line in cell.source.splitlines()]
+        count = sum(bool(line) and not line.startswith("#") for line in lines)
+        exempt = EXEMPT & set(tags(cell))
+        assert count <= (HARD_EXEMPT if exempt else HARD), f"{count} lines:\n{cell.source}"
+        if count > GOOD and not exempt:
+            warnings.warn(f"{chapter}: a cell of {count} lines: {lines[0]}", stacklevel=1)
+
+
+def test_no_magics_no_shell_no_input(notebook):
+    for cell in code_cells(notebook):
+        ast.parse(cell.source)  # a magic or a shell line is no Python
+        assert not re.search(r"\binput\(", cell.source)

@@ -1,0 +1,317 @@
+"""Figures hold the data they were given; HTML is escaped; timelines and weights by hand."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from rlhf_lib.evaluation import (
+    BestOfN,
+    Estimate,
+    accuracy_by_category,
+    calibration,
+    fit_rl_curve,
+    smooth,
+)
+from rlhf_lib.plots import (
+    COLOURS,
+    CYCLE,
+    Scored,
+    answers_table,
+    coloured_steps,
+    figure,
+    objective_curve,
+    plot_accuracy_bars,
+    plot_bands,
+    plot_calibration,
+    plot_effects,
+    plot_history,
+    plot_over_optimization,
+    plot_ppo_objective,
+    plot_proxy_and_gold,
+    plot_reward_histogram,
+    plot_rise_and_fall,
+    plot_scatter,
+    plot_signs,
+    plot_timeline,
+    plot_token_weights,
+    timeline,
+    token_weights,
+    use_workbook_style,
+)
+from rlhf_lib.training import History
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+    matplotlib.rcdefaults()
+
+
+@pytest.fixture
+def history():
+    made = History()
+    for step in range(20):
+        made.log(step, proxy=step / 10, gold=step / 10 - step**2 / 200, kl=step / 2, length=12)
+    return made
+
+
+def lines(axis):
+    """y of the curves on an axis, without guides."""
+    return [np.asarray(line.get_ydata()) for line in axis.lines if len(line.get_xdata()) > 2]
+
+
+def test_style_is_light_whatever_was_on_before():
+    plt.style.use("dark_background")
+    fig, axis = figure()
+    axis.set(title="t", xlabel="x")
+    assert fig.get_facecolor()[:3] == (1, 1, 1) and axis.get_facecolor()[:3] == (1, 1, 1)
+    dark = matplotlib.colors.to_rgb("#222222")
+    for text in (axis.title, axis.xaxis.label):
+        assert matplotlib.colors.to_rgb(text.get_color()) == dark
+    assert fig.get_size_inches()[0] == 7.5
+
+
+def test_palette():
+    use_workbook_style()
+    assert (COLOURS["proxy"], COLOURS["gold"]) == ("#D55E00", "#0072B2")
+    assert len(set(CYCLE)) == len(CYCLE) == 8
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (5, (2, 3))])
+def test_history_panels(history, count, shape):
+    names = ["proxy", "gold", "kl", "length", "proxy"][:count]
+    fig = plot_history(history, names, title="a run")
+    shown = [axis for axis in fig.axes if axis.get_visible()]
+    assert len(shown) == count and len(fig.axes) == shape[0] * shape[1]
+    assert fig.get_size_inches()[0] <= 7.5
+    raw, mean = lines(shown[0])
+    assert raw.tolist() == history.series("proxy")
+    assert np.allclose(mean, smooth(raw))
+    assert "proxy" in shown[0].get_title() and shown[0].get_xlabel() == "step"
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_history_draws_the_expected_band_behind(history, parts):
+    low, high = np.zeros(20), np.ones(20)
+    band = (low, high) if parts == 2 else (low, (low + high) / 2, high)
+    axis = plot_history(history, ["gold", "kl"], {"gold": band}).axes[0]
+    (area,) = axis.collections
+    top = area.get_paths()[0].vertices[:, 1]
+    assert (top.min(), top.max()) == (0, 1)
+    assert area.get_zorder() < axis.lines[-1].get_zorder()
+    assert len(lines(axis)) == parts
+
+
+def test_history_says_which_metric_is_missing(history):
+    with pytest.raises(KeyError, match="proxy"):
+        plot_history(history, ["prxy"])
+
+
+def test_proxy_and_gold_one_line_a_run(history):
+    fig = plot_proxy_and_gold({"a": history, "b": history}, {"proxy": 0.0, "gold": 0.0})
+    left, right = fig.axes
+    assert len(lines(left)) == len(lines(right)) == 2
+    assert [t.get_text() for t in right.get_legend().get_texts()] == ["a", "b"]
+    x = left.lines[0].get_xdata()
+    assert x[-1] == pytest.approx(smooth(history.series("kl"))[-1] ** 0.5)
+    assert "√KL" in left.get_xlabel()
+
+
+def test_rise_and_fall_has_two_named_axes(history):
+    band = {name: (np.zeros(20), np.ones(20)) for name in ("proxy", "gold")}
+    fig = plot_rise_and_fall(history.series("proxy"), history.series("gold"), band=band, peak=10)
+    assert [a.get_ylabel().split()[0] for a in fig.axes] == ["gold", "proxy"]
+    assert any("peaks" in t.get_text() for t in fig.axes[0].texts)
+
+
+def test_over_optimization_gains_and_fit(history):
+    best = BestOfN([1, 2, 4], [0.0, 0.19, 0.64], [0.5, 1.0, 1.5], [0.2, 0.4, 0.3])
+    distance = np.sqrt(smooth(history.series("kl")))
+    gold = smooth(history.series("gold"))
+    fit = fit_rl_curve(distance, gold - gold[0])
+    axis = plot_over_optimization({"RL": history, "best of n": best}, {"RL": fit}).axes[0]
+    proxy, gained, fitted, best_proxy, best_gold = lines(axis)[:5]
+    assert proxy[0] == gained[0] == 0 and gained[-1] == pytest.approx(gold[-1] - gold[0])
+    assert best_proxy == pytest.approx([0, 0.5, 1.0])
+    assert best_gold == pytest.approx([0, 0.2, 0.1])
+    assert fitted[-1] == pytest.approx(fit(distance.max()))
+    labels = [t.get_text() for t in axis.get_legend().get_texts()]
+    assert labels == [
+        "RL: proxy", "RL: gold", "RL: gold, fitted", "best of n: proxy", "best of n: gold"
+    ]  # fmt: skip
+
+
+def test_over_optimization_takes_plain_lists():
+    run = {"kl": [0, 1, 4], "proxy": [0, 1, 2], "gold": [0, 1, 0]}
+    axis = plot_over_optimization({"a": run}).axes[0]
+    assert axis.lines[0].get_xdata().tolist() == [0, 1, 2]
+
+
+def test_bands_are_labelled_at_their_ends_without_touching():
+    bands = {
+        name: (np.zeros(5), np.full(5, 0.5 + shift), np.ones(5))
+        for name, shift in (("ppo", 0.0), ("grpo", 0.001), ("gspo", 0.002))
+    }
+    fig = plot_bands(bands, "gold utility (points)", start=0.0)
+    axis = fig.axes[0]
+    assert len(axis.collections) == len(lines(axis)) == 3
+    heights = {t.get_text(): t.xyann[1] for t in axis.texts}
+    assert set(heights) == set(bands)
+    assert np.diff(sorted(heights.values())).min() > 0.05
+    colours = {t.get_text(): t.get_color() for t in axis.texts}
+    assert colours["ppo"] == axis.lines[0].get_color()
+
+
+def test_signs_bars():
+    before = {"flattery": 0.1, "repetition": 0.2, "words": 9.0}
+    axis = plot_signs(before, {"end": {"flattery": 0.9, "repetition": 0.5, "words": 30}}).axes[0]
+    assert sorted(p.get_width() for p in axis.patches) == [0.1, 0.2, 0.5, 0.9]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["flattery", "repetition"]
+
+
+def test_calibration_points():
+    found = calibration([0.1, 0.3, 0.9, 1.0], [0, 1, 1, 1], bins=2)
+    axis = plot_calibration(found).axes[0]
+    assert axis.lines[1].get_xdata() == pytest.approx([0.2, 0.95])
+    assert axis.lines[1].get_ydata() == pytest.approx([0.5, 1.0])
+    assert "0.175" in axis.get_title()
+    own = figure()[1]
+    assert plot_calibration(found, own) is own.figure
+
+
+def test_accuracy_bars_with_ceiling():
+    groups = accuracy_by_category([1, 1, 0], [0, 0, 1], ["a", "a", "b"])
+    axis = plot_accuracy_bars(groups, ceiling=0.9, title="held out").axes[0]
+    assert [p.get_width() for p in axis.patches] == pytest.approx([0, 2 / 3, 1])
+    assert any("ceiling" in t.get_text() for t in axis.texts)
+    assert axis.get_xlabel()
+
+
+def test_histogram_counts_every_answer():
+    axis = plot_reward_histogram(np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0])).axes[0]
+    assert sum(p.get_height() for p in axis.patches) == 5
+    assert [t.get_text() for t in axis.get_legend().get_texts()] == ["rejected", "chosen"]
+
+
+def test_effects_and_scatter():
+    axis = plot_effects({"a": Estimate(1, 0.5, 1.5), "b": Estimate(-1, -2, 0)}).axes[0]
+    assert [t.get_text() for t in axis.get_yticklabels()] == ["b", "a"]
+    dots = plot_scatter([1, 2], [3, 4], "x (points)", "y (sd)").axes[0]
+    assert dots.lines[0].get_ydata().tolist() == [3, 4] and dots.get_xlabel() == "x (points)"
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "advantage", "ratio", "objective", "push"),
+    [
+        ("ppo", 2.0, 0.5, 1.0, 1.0),
+        ("ppo", 2.0, 1.5, 2.4, 0.0),
+        ("ppo", -1.0, 1.5, -1.5, -1.5),
+        ("gspo", 1.0, 1.1, 1.1, 1.1),
+        ("cispo", 1.0, 1.5, 1.2 * np.log(1.5), 1.2),
+        ("reinforce", -2.0, 1.5, -2 * np.log(1.5), -2.0),
+    ],
+)
+def test_objective_curve_by_hand(algorithm, advantage, ratio, objective, push):
+    """[PG-1] [PG-2] [PG-3] [PG-4] for a single token."""
+    _, values, slopes = objective_curve(advantage, algorithm, ratios=[ratio])
+    assert (values[0], slopes[0]) == pytest.approx((objective, push))
+
+
+def test_ppo_picture_marks_six_cases():
+    fig = plot_ppo_objective(0.2, 0.28)
+    assert [t.get_text() for axis in fig.axes for t in axis.texts] == list("123456")
+    hollow = [
+        line for axis in fig.axes for line in axis.lines if line.get_markerfacecolor() == "white"
+    ]
+    assert len(hollow) == 2
+    assert fig.axes[0].get_ylabel() == "objective" and fig.axes[2].get_ylabel().startswith("push")
+    assert not any(axis.texts for axis in plot_ppo_objective(algorithm="cispo").axes)
+
+
+@pytest.mark.parametrize(
+    ("mode", "weights", "total"),
+    [("sequence", (1 / 2, 1 / 6), 1.0), ("token", (1 / 4, 1 / 4), 1.0), ("fixed", (0.1, 0.1), 0.4)],
+)
+def test_token_weights_by_hand(mode, weights, total):
+    """[PG-5]: lengths 1 and 3, max_length 5."""
+    table = token_weights([1, 3], mode, 5)
+    assert table[:, 0].tolist() == pytest.approx(weights)
+    assert float(table.sum()) == pytest.approx(total)
+    assert table[0, 1:].tolist() == [0, 0]
+
+
+def test_token_weights_picture():
+    fig = plot_token_weights([2, 4], 8)
+    pictures = [axis.images[0].get_array() for axis in fig.axes[:3]]
+    assert [p[0, 0] for p in pictures] == pytest.approx([1 / 4, 1 / 6, 1 / 16])
+    assert pictures[0].mask[0, 2]
+    assert [t.get_text() for t in fig.axes[0].texts] == ["0.50", "0.50"]
+
+
+def test_timeline_by_hand():
+    """Batches of 2 and 4 s, updates of 1 s. One after the other: 2 + 1 + 4 + 1; one ahead: 2 + 4 + 1."""
+    one = timeline([2, 4], 1)
+    assert one.sampler == [(0, 2, 0), (3, 7, 1)] and one.learner == [(2, 3, 0), (7, 8, 1)]
+    assert one.seconds == 8 and one.utilisation == (6 / 8, 2 / 8)
+    ahead = timeline([2, 4], 1, max_staleness=1)
+    assert ahead.sampler == [(0, 2, 0), (2, 6, 1)] and ahead.seconds == 7
+
+
+@pytest.mark.parametrize("staleness", [0, 1, 2, 5])
+def test_timeline_never_breaks_its_rules(staleness):
+    """No overlaps, no update before its batch, no batch more than `staleness` updates ahead."""
+    line = timeline([3, 1, 4, 1, 5, 9, 2], 2, staleness)
+    for bars in (line.sampler, line.learner):
+        assert all(a[1] <= b[0] for a, b in zip(bars, bars[1:], strict=False))
+    for start, end, batch in line.sampler:
+        assert line.learner[batch][0] >= end
+        done = sum(update_end <= start for _, update_end, _ in line.learner)
+        assert batch - done <= staleness
+    assert line.seconds <= timeline([3, 1, 4, 1, 5, 9, 2], 2, 0).seconds
+
+
+def test_timeline_errors_and_picture():
+    with pytest.raises(ValueError, match="sample_seconds"):
+        timeline([], 1)
+    with pytest.raises(ValueError, match="staleness"):
+        timeline([1], 1, -1)
+    fig = plot_timeline({"synchronous": timeline([2, 4], 1), "ahead": timeline([2, 4], 1, 1)})
+    assert [a.get_title(loc="left") for a in fig.axes] == ["synchronous: 8 s", "ahead: 7 s"]
+    assert len(fig.axes[0].patches) == 4 and fig.axes[-1].get_xlabel() == "seconds"
+
+
+def test_answers_table_escapes_and_has_a_plain_twin():
+    nasty = "<script>alert('x')</script> & <b>"
+    table = answers_table([nasty], {nasty: [nasty]}, gold=lambda prompt, text: -0.5)
+    page = table._repr_html_()
+    assert "<script" not in page and "<b>" not in page
+    assert page.count("&lt;script&gt;alert(&#x27;x&#x27;)&lt;/script&gt; &amp; &lt;b&gt;") == 3
+    assert "-0.50" in page and f"[-0.50] {nasty}" in repr(table)
+
+
+def test_chips_are_coloured_by_sign_and_leave_text_to_the_theme():
+    page = answers_table(["q"], {"a": ["x"], "b": ["y"]}, lambda p, t: 1.0 if t == "x" else -1.0)
+    good, bad = page._repr_html_().split("rgba(")[1:]
+    assert good.startswith("0,158,115") and bad.startswith("213,94,0")
+    assert "color:" not in page._repr_html_().replace("background-color:", "")
+    assert "+0.00" not in answers_table(["q"], {"a": ["x"]})._repr_html_()
+
+
+def test_answers_table_takes_world_prompts(world):
+    prompts = world.prompts(2, seed=1)
+    table = answers_table(prompts, {"a": ["one.", "two."]}, world.gold)
+    assert table.rows[0][0] == prompts[0].text and isinstance(table.rows[0][1], Scored)
+
+
+def test_coloured_steps():
+    table = coloured_steps([("2 + 3 * 4", ["3 * 4 = 12.", "<2 + 12 = 15."], [0.9, -0.8])])
+    page = table._repr_html_()
+    assert "&lt;2 + 12" in page and page.count("<br>") == 1
+    assert repr(table).endswith("2 + 3 * 4 | [+0.90] 3 * 4 = 12.; [-0.80] <2 + 12 = 15.")
+    with pytest.raises(ValueError):
+        coloured_steps([("q", ["a", "b"], [1.0])])
