@@ -147,7 +147,8 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
     }
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"{name[:2]}-{number:03d}"
-        cell.metadata.pop("execution", None)
+        for volatile in ("execution", "lines_to_next_cell"):
+            cell.metadata.pop(volatile, None)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if WIDGET in data:

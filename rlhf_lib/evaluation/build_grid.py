@@ -16,7 +16,7 @@ from ..training import read_preferences
 from ..world import PocketWorld
 from .over_optimization import Setting, best_of_n_curve, train_against, train_proxy
 
-PAIRS = (300, 1000, 3000)
+PAIRS = (300, 1000, 4000)
 NOISE = (0.1, 0.3, 1.0)
 BIAS = (0.0, 1.0)
 MEMBERS = (1, 3)

@@ -27,7 +27,7 @@ class Setting:
     as mean - std. beta: KL coefficient in the reward. seed: of labels, reward model and policy.
     """
 
-    pairs: int = 3000
+    pairs: int = 4000
     noise: float = 0.3
     bias: float = 1.0
     members: int = 1
@@ -35,9 +35,11 @@ class Setting:
     seed: int = 0
 
 
-STEPS = 60
-PROMPTS_PER_STEP = 32
-LEARNING_RATE = 1.5e-4
+STEPS = 50
+PROMPTS_PER_STEP = 24
+LEARNING_RATE = 4e-4
+WARMUP = 40
+"""A long warm-up: small steps while the curve rises, larger ones once it has."""
 
 
 def relabel(
@@ -75,6 +77,7 @@ def train_against(
         steps=steps,
         prompts_per_step=PROMPTS_PER_STEP,
         learning_rate=LEARNING_RATE,
+        warmup_steps=WARMUP,
         kl_coefficient=setting.beta,
         seed=setting.seed,
     )

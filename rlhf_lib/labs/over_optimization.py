@@ -80,7 +80,7 @@ class LiveRun:
 
     def steps(self, setting: Setting, steps: int = LIVE_STEPS):
         """Yield the history after each round of training."""
-        from ..evaluation.over_optimization import LEARNING_RATE
+        from ..evaluation.over_optimization import LEARNING_RATE, WARMUP
         from ..rewards import EnsembleReward, GoldReward, RewardModel
         from ..training import OnlineTrainer, RewardModelSettings, preset, train_reward_model
 
@@ -92,7 +92,11 @@ class LiveRun:
             models.append(model)
         proxy = models[0] if len(models) == 1 else EnsembleReward(models, "mean_minus_std")
         settings = preset(
-            "rloo", steps=steps, learning_rate=LEARNING_RATE, kl_coefficient=setting.beta
+            "rloo",
+            steps=steps,
+            learning_rate=LEARNING_RATE,
+            warmup_steps=WARMUP // 2,
+            kl_coefficient=setting.beta,
         )
         prompts = self.world.prompts(500, seed=7)
         trainer = OnlineTrainer(
@@ -154,7 +158,7 @@ def over_optimization_lab(live: LiveRun | None = None) -> Lab:
     button.on_click(train)
     tasks = (
         "β from 0 to 0.2: where does the gold curve end now, and what did it cost the proxy?",
-        "300 pairs against 3000: does the peak move, the height, or both?",
+        "300 pairs against 4000: does the peak move, the height, or both?",
         "bias 0: does gold still fall? Then it is not the annotators' taste but the model's errors.",
         "best-of-n against RL at the same √KL: which is gentler?",
     )

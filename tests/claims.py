@@ -1,0 +1,139 @@
+"""The slow tier: each chapter's main experiment over five seeds (`make claims`).
+
+    python -m tests.claims                     # all, and rewrite the bands in data/bands
+    python -m tests.claims over_optimization   # one of them
+
+Prints what each seed gave and whether each claim holds on as many seeds as it says.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import numpy as np
+
+from rlhf_lib.evaluation import Setting, relabel, rise_and_fall, smooth, train_against, train_proxy
+from rlhf_lib.evaluation.bands import band_of, save_band
+from rlhf_lib.lm import load_policy
+from rlhf_lib.rewards import GoldReward, RewardModel
+from rlhf_lib.runtime import data_path
+from rlhf_lib.training import (
+    PRESETS,
+    RewardModelSettings,
+    preset,
+    read_preferences,
+    train_online,
+    train_reward_model,
+)
+from rlhf_lib.world import PocketWorld
+
+SEEDS = range(5)
+STRONG_BETA = 0.2
+failures: list[str] = []
+
+
+def claim(holds: int, needed: int, sentence: str) -> None:
+    """Print and count one claim: `holds` of the seeds, of which `needed` are asked for."""
+    good = holds >= needed
+    print(f"  {'ok  ' if good else 'FAIL'} {holds} of {len(SEEDS)} seeds: {sentence}", flush=True)
+    if not good:
+        failures.append(sentence)
+
+
+def start_of(world: PocketWorld, policy) -> tuple[float, float]:
+    """Mean and standard deviation of the gold utility of SFT answers to training requests."""
+    rollout = policy.sample(world.prompts(1024, seed=7), max_new_tokens=40, seed=12345)
+    gold = GoldReward(world)(rollout)
+    return gold.mean().item(), gold.std().item()
+
+
+def reward_model() -> None:
+    """Chapter 07: 1,500 comparisons, one epoch, other labels and batches with each seed."""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    train = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    test = read_preferences(data_path("preferences", "pocket-test.jsonl"))
+    curves = []
+    for seed in SEEDS:
+        labels = relabel(train, world, Setting(pairs=1500, seed=seed))
+        model = RewardModel.from_policy(sft, seed=seed)
+        settings = RewardModelSettings(seed=seed)
+        history = train_reward_model(model, labels, settings, test, evaluate_every=8)
+        curves.append(history.series("held_out_accuracy"))
+        print(f"  seed {seed}: held-out accuracy {curves[-1][-1]:.3f}", flush=True)
+    steps = [row["step"] for row in history.rows if "held_out_accuracy" in row]
+    save_band("reward_model", {"step": steps, **band_of(curves)})
+    claim(sum(c[-1] > 0.58 for c in curves), 5, "held-out accuracy above 0.58")
+
+
+def over_optimization() -> None:
+    """Chapter 18: proxy and policy with other labels, weights and batches for each seed."""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    start, spread = start_of(world, sft)
+    print(f"  SFT answers: gold {start:.2f}, standard deviation {spread:.2f}")
+    free, held = [], []
+    for seed in SEEDS:
+        proxy = train_proxy(sft, world, pairs, Setting(seed=seed))
+        for beta, found in ((0.0, free), (STRONG_BETA, held)):
+            history = train_against(sft.copy(), world, proxy, Setting(seed=seed, beta=beta))
+            found.append(history)
+            shape = rise_and_fall(history.series("gold"), history.series("proxy"), spread, start)
+            print(
+                f"  seed {seed}, beta {beta}: gold {shape.start:+.2f} -> {shape.peak:+.2f} at step "
+                f"{shape.peak_step} -> {shape.end:+.2f}; rise {shape.rise:.2f} sd, lost "
+                f"{shape.fall:.0%} of the gain, proxy at the end {history.last('proxy'):.2f}",
+                flush=True,
+            )
+    shapes = [rise_and_fall(h.series("gold"), h.series("proxy"), spread, start) for h in free]
+    held_shapes = [rise_and_fall(h.series("gold"), h.series("proxy"), spread, start) for h in held]
+    band = {m: band_of([smooth(h.series(m)) for h in free]) for m in ("proxy", "gold", "kl")}
+    band["held"] = {
+        m: band_of([smooth(h.series(m)) for h in held]) for m in ("proxy", "gold", "kl")
+    }
+    save_band("over_optimization", {**band, "start": start, "spread": spread})
+    claim(sum(s.rise >= 0.5 for s in shapes), 5, "gold rises by half a standard deviation")
+    claim(sum(s.fall >= 0.5 for s in shapes), 5, "then loses half of that gain or more")
+    claim(sum(s.proxy_kept_rising for s in shapes), 5, "while the proxy keeps rising")
+    claim(sum(s.fall < 0.5 for s in held_shapes), 5, "a strong KL penalty removes the fall")
+    claim(sum(s.end > start for s in held_shapes), 5, "and ends above the SFT policy")
+
+
+def algorithms() -> None:
+    """Chapter 11: all presets, the gold utility as reward."""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    requests, gold = world.prompts(1000, seed=5), GoldReward(world)
+    start, _ = start_of(world, sft)
+    bands = {}
+    for name in PRESETS:
+        runs = []
+        for seed in SEEDS:
+            settings = preset(name, steps=14, prompts_per_step=8, learning_rate=4e-4, seed=seed)
+            runs.append(train_online(sft.copy(), requests, gold, settings).series("proxy"))
+        bands[name] = band_of([smooth(run).tolist() for run in runs])
+        ends = [float(np.mean(run[-4:])) for run in runs]
+        print(f"  {name:10s} last four steps: {[round(end, 2) for end in ends]}", flush=True)
+        claim(sum(end > start for end in ends), 4, f"{name} improves the gold utility")
+    save_band("algorithms", bands)
+
+
+EXPERIMENTS = {
+    "reward_model": reward_model,
+    "algorithms": algorithms,
+    "over_optimization": over_optimization,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the named experiments, or all; 1 if a claim does not hold."""
+    for name in names or EXPERIMENTS:
+        started = time.perf_counter()
+        print(f"== {name} ==", flush=True)
+        EXPERIMENTS[name]()
+        print(f"  {time.perf_counter() - started:.0f} s", flush=True)
+    print(f"\n{len(failures)} claims failed" if failures else "\nall claims hold")
+    return int(bool(failures))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
