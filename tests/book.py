@@ -63,7 +63,7 @@ class Run:
 def run_chapter(path: Path) -> Run:
     """One chapter in a process of its own, and its kernel in another; memory is the larger of both."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-v", "-o", "addopts=",
-               "--nbval-cell-timeout", "300", "-p", "no:cacheprovider", "--color=no", "--durations=3",
+               "--nbval-cell-timeout", str(int(1.5 * LIMIT_SECONDS)), "-p", "no:cacheprovider", "--color=no", "--durations=3",
                str(path)]  # fmt: skip
     started = time.perf_counter()
     process = subprocess.Popen(

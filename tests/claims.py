@@ -15,6 +15,7 @@ import numpy as np
 
 from rlhf_lib.evaluation import Setting, relabel, rise_and_fall, smooth, train_against, train_proxy
 from rlhf_lib.evaluation.bands import band_of, save_band
+from rlhf_lib.evaluation.over_optimization import main_settings
 from rlhf_lib.lm import load_policy
 from rlhf_lib.rewards import GoldReward, RewardModel
 from rlhf_lib.runtime import data_path
@@ -76,7 +77,9 @@ def over_optimization() -> None:
     for seed in SEEDS:
         proxy = train_proxy(sft, world, pairs, Setting(seed=seed))
         for beta, found in ((0.0, free), (STRONG_BETA, held)):
-            history = train_against(sft.copy(), world, proxy, Setting(seed=seed, beta=beta))
+            history = train_against(
+                sft.copy(), world, proxy, main_settings(Setting(seed=seed, beta=beta))
+            )
             found.append(history)
             shape = rise_and_fall(history.series("gold"), history.series("proxy"), spread, start)
             print(

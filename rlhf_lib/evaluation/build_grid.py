@@ -14,14 +14,14 @@ from ..lm import load_policy
 from ..runtime import data_path
 from ..training import read_preferences
 from ..world import PocketWorld
-from .over_optimization import Setting, best_of_n_curve, train_against, train_proxy
+from .over_optimization import Setting, best_of_n_curve, main_settings, train_against, train_proxy
 
 PAIRS = (300, 1000, 4000)
-NOISE = (0.1, 0.3, 1.0)
+NOISE = (0.3, 1.0)
 BIAS = (0.0, 1.0)
 MEMBERS = (1, 3)
 BETAS = (0.0, 0.05, 0.2)
-STEPS = 50
+STEPS, PROMPTS_PER_STEP = 44, 16
 METRICS = ("proxy", "gold", "kl", "length")
 FILE = data_path("over_optimization", "grid.json")
 
@@ -36,11 +36,12 @@ def run_cells(pairs: int, noise: float, bias: float, members: int) -> dict[str, 
     world, policy = PocketWorld(), load_policy("pocket-sft")
     comparisons = read_preferences(data_path("preferences", "pocket-train.jsonl"))
     proxy = train_proxy(policy, world, comparisons, Setting(pairs, noise, bias, members))
-    best = best_of_n_curve(policy, world, proxy)
+    best = best_of_n_curve(policy, world, proxy, prompts=32)
     cells = {}
     for beta in BETAS:
         setting = Setting(pairs, noise, bias, members, beta)
-        history = train_against(policy.copy(), world, proxy, setting, STEPS)
+        settings = main_settings(setting, STEPS, PROMPTS_PER_STEP)
+        history = train_against(policy.copy(), world, proxy, settings)
         curves = {m: [round(v, 3) for v in history.series(m)] for m in METRICS}
         rounded = {k: [round(v, 3) for v in getattr(best, k)] for k in ("n", "kl", "proxy", "gold")}
         cells[key(setting)] = {"rl": curves, "best_of_n": rounded, "samples": history.samples}

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from ..lm import Policy
 from ..rewards import EnsembleReward, GoldReward, RewardModel
-from ..training import History, RewardModelSettings, preset, train_online, train_reward_model
+from ..training import (
+    History,
+    OnlineSettings,
+    RewardModelSettings,
+    preset,
+    train_online,
+    train_reward_model,
+)
 from ..world import HUMAN_BIAS, PocketWorld, Preference
 from .best_of_n import BestOfN, best_of_n
 
@@ -68,20 +75,28 @@ def train_proxy(policy: Policy, world: PocketWorld, pairs: list[Preference], set
     return models[0] if len(models) == 1 else EnsembleReward(models, "mean_minus_std")
 
 
-def train_against(
-    policy: Policy, world: PocketWorld, proxy, setting: Setting, steps: int = STEPS
-) -> History:
-    """Train `policy` in place on `proxy` by RLOO, with gold measured on every answer."""
-    settings = preset(
+def main_settings(
+    setting: Setting | None = None, steps: int = STEPS, prompts_per_step: int = PROMPTS_PER_STEP
+) -> OnlineSettings:
+    """The training settings that all runs of the experiment share: RLOO with a long warm-up."""
+    setting = setting or Setting()
+    return preset(
         "rloo",
         steps=steps,
-        prompts_per_step=PROMPTS_PER_STEP,
+        prompts_per_step=prompts_per_step,
         learning_rate=LEARNING_RATE,
         warmup_steps=WARMUP,
         kl_coefficient=setting.beta,
         seed=setting.seed,
     )
-    return train_online(policy, world.prompts(2000, seed=7), proxy, settings, GoldReward(world))
+
+
+def train_against(
+    policy: Policy, world: PocketWorld, proxy, settings: OnlineSettings | None = None
+) -> History:
+    """Train `policy` in place on `proxy`, with gold measured on every answer."""
+    prompts = world.prompts(2000, seed=7)
+    return train_online(policy, prompts, proxy, settings or main_settings(), GoldReward(world))
 
 
 @torch.no_grad()

@@ -80,9 +80,9 @@ class LiveRun:
 
     def steps(self, setting: Setting, steps: int = LIVE_STEPS):
         """Yield the history after each round of training."""
-        from ..evaluation.over_optimization import LEARNING_RATE, WARMUP
+        from ..evaluation.over_optimization import main_settings
         from ..rewards import EnsembleReward, GoldReward, RewardModel
-        from ..training import OnlineTrainer, RewardModelSettings, preset, train_reward_model
+        from ..training import OnlineTrainer, RewardModelSettings, train_reward_model
 
         models = []
         for member in range(setting.members):
@@ -91,13 +91,7 @@ class LiveRun:
             train_reward_model(model, labels, RewardModelSettings(seed=member))
             models.append(model)
         proxy = models[0] if len(models) == 1 else EnsembleReward(models, "mean_minus_std")
-        settings = preset(
-            "rloo",
-            steps=steps,
-            learning_rate=LEARNING_RATE,
-            warmup_steps=WARMUP // 2,
-            kl_coefficient=setting.beta,
-        )
+        settings = main_settings(setting, steps, prompts_per_step=16)
         prompts = self.world.prompts(500, seed=7)
         trainer = OnlineTrainer(
             self.policy.copy(), prompts, proxy, settings, GoldReward(self.world)

@@ -49,7 +49,7 @@ def preferences_from_rows(rows: Iterable[dict]) -> list[Preference]:
 
 def preference_from_row(row: dict, where: str) -> Preference:
     """One dictionary -> `Preference`; `where` begins the messages of errors."""
-    missing = [column for column in COLUMNS if not row.get(column)]
+    missing = [column for column in COLUMNS if row.get(column) in (None, [])]
     if missing:
         raise ValueError(
             f"{where}: no value for {', '.join(missing)} (needed: {', '.join(COLUMNS)})"

@@ -1,0 +1,380 @@
+# %% [markdown]
+# # Over-optimization
+#
+# "When a measure becomes a target, it ceases to be a good measure" (Goodhart's law, in Strathern's words). A reward model is a measure. In this chapter it becomes a target, and because our world has a gold utility we can see, and
+# not only suspect, what happens.
+#
+# **You will be able to**
+# - tell over-optimization from over-fitting;
+# - draw proxy and gold against the distance from the reference policy, for RL and for best-of-n, and fit the curves of Gao et al.;
+# - say what more data, less noise, ensembles, a KL penalty and early stopping do, and do not do;
+# - recognise the signs in the answers themselves.
+
+# %% [markdown]
+# ## 1. The whole lesson in half a minute
+#
+# A policy is trained against a reward model made from 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from half-way.
+#
+# **Predict** the three curves before you run on.
+
+# %% tags=["setup"]
+import numpy as np
+import torch
+
+from rlhf_lib import PocketWorld, data_path, load_policy, set_seed
+from rlhf_lib.evaluation import rise_and_fall, smooth
+from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.plots import figure, plot_rise_and_fall
+from rlhf_lib.rewards import GoldReward, RewardModel
+from rlhf_lib.training import OnlineTrainer, read_preferences, train_reward_model
+
+set_seed(0)
+world, sft = PocketWorld(), load_policy("pocket-sft")
+proxy_model = RewardModel.load("pocket-reward")
+
+# %%
+held_out_model = RewardModel.from_policy(sft, seed=9)
+others = read_preferences(data_path("preferences", "pocket-test.jsonl"))
+train_reward_model(held_out_model, others);
+
+# %% [markdown]
+# `main_settings` are those of the library's experiment, which the stored runs below share. The loop is chapter 11's, one step at a time, so that we can look in.
+
+# %% tags=["training"]
+from rlhf_lib.evaluation.over_optimization import main_settings
+
+policy, gold = sft.copy(), GoldReward(world)
+trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(), gold)
+held_out, halfway = [], None
+for step in range(trainer.settings.steps):
+    trainer.step()
+    if step == 22:
+        halfway = policy.copy()
+    if step % 3 == 0:
+        rollout = policy.sample(world.prompts(48, seed=77, split="test"), max_new_tokens=40, seed=step)
+        with torch.no_grad():
+            held_out.append((step, held_out_model(rollout).mean().item()))
+history = trainer.history
+
+# %%
+band = load_band("over_optimization")
+shape = rise_and_fall(history.series("gold"), history.series("proxy"), band["spread"], band["start"])
+fig = plot_rise_and_fall(
+    history.series("proxy"), history.series("gold"), peak=shape.peak_step,
+    band={name: (band[name]["low"], band[name]["high"]) for name in ("proxy", "gold")},
+)
+
+# %%
+print(f"gold: {shape.start:+.2f} at the start, {shape.peak:+.2f} at step {shape.peak_step}, {shape.end:+.2f} at the end")
+print(f"a rise of {shape.rise:.2f} standard deviations of single SFT answers; then {shape.fall:.0%} of the gain is lost")
+print("the proxy kept rising:", shape.proxy_kept_rising)
+
+# %% [markdown]
+# The bands are five seeds, each with labels, reward model and policy of its own. First the two rewards rise together: the policy stops repeating itself, stays on the topic, refuses what it should. Then the easy gains are used up, and what is left to
+# gain is in the reward model's errors and in the annotators' tastes.
+#
+# This is not over-**fitting**. The prompts are fresh in every step, and the policy generalises perfectly well: it has learned, in general, to please the wrong judge.
+
+# %% [markdown]
+# ## 2. What it looks like
+
+# %%
+from rlhf_lib.plots import answers_table
+
+asked = world.prompts(5, kinds=("fact", "open", "lookalike", "unsafe", "opinion"), seed=12, split="test")
+models = {"SFT": sft, "half-way": halfway, "at the end": policy}
+answers = {name: m.sample(asked, max_new_tokens=40, seed=3).texts for name, m in models.items()}
+answers_table(asked, answers, gold=world.gold)
+
+# %% [markdown]
+# Count the signs that the field has learned to look for, on 300 answers of each:
+
+# %%
+from rlhf_lib.evaluation import qualitative_signs
+from rlhf_lib.plots import plot_signs
+
+many = world.prompts(300, seed=21, split="test")
+signs = {}
+for name, model in models.items():
+    texts = model.sample(many, max_new_tokens=40, seed=4).texts
+    signs[name] = qualitative_signs(world, many, texts)
+plot_signs(signs["SFT"], {name: signs[name] for name in ("half-way", "at the end")})
+print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
+
+# %% [markdown]
+# Which signs appear depends on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
+
+# %% [markdown]
+# ## 3. Without a gold utility
+#
+# In practice nobody has the blue curve. Bai et al. (2022) split the comparisons: the policy is trained on a reward model of one half, and a reward model of the other half looks on. Ours was trained on 496 comparisons of its own:
+
+# %%
+steps, scores = zip(*held_out, strict=True)
+fig, axis = figure(height=3, width=6.6)
+axis.plot(smooth(history.series("proxy")), color="#D55E00", label="reward model that is trained on")
+axis.plot(steps, smooth(scores, 3), "o-", ms=3, color="#CC79A7", label="held-out reward model")
+axis.plot(smooth(history.series("gold")), color="#0072B2", ls="--", label="gold utility")
+axis.set(xlabel="step", ylabel="reward (sd of SFT answers; gold in points)")
+axis.legend();
+
+# %% [markdown]
+# Where the two reward models part, the policy has begun to use errors that only one of them has. But look at where they part, and where gold turns: the held-out model shares the annotators' *taste* with the other. It cannot see what both like and nobody should.
+
+# %% [markdown]
+# ## 4. Against the distance
+#
+# Steps depend on the learning rate. Gao et al. (2022) draw rewards against $d = \sqrt{\mathrm{KL}(\pi\,\|\,\pi_{ref})}$, which can be compared between optimizers. **Best-of-n** moves too: sample n answers, keep the one with the best proxy. Its distance has a formula,
+#
+# $$\mathrm{KL}_{bon} = \log n - \frac{n-1}{n} \qquad \text{[KL-4]}$$
+#
+# and the gold gains follow, for best-of-n and for RL,
+#
+# $$R_{bon}(d) = d(\alpha - \beta d) \quad \text{[OO-1]} \qquad\qquad R_{RL}(d) = d(\alpha - \beta\log d) \quad \text{[OO-2]}$$
+
+# %%
+from rlhf_lib.evaluation import best_of_n_curve, fit_best_of_n_curve, fit_rl_curve
+
+best = best_of_n_curve(sft, world, proxy_model, n=64, prompts=40)
+d_best, d_rl = np.sqrt(best.kl), np.sqrt(np.maximum(smooth(history.series("kl")), 0))
+gain_best = np.array(best.gold) - best.gold[0]
+gain_rl = smooth(history.series("gold")) - band["start"]
+curve_best, curve_rl = fit_best_of_n_curve(d_best, gain_best), fit_rl_curve(d_rl, gain_rl)
+
+# %%
+fig, axes = figure(1, 2, height=3.2)
+for axis, d, gain, curve, name in ((axes[0], d_best, gain_best, curve_best, "best-of-n"), (axes[1], d_rl, gain_rl, curve_rl, "RL")):
+    axis.plot(d, gain, "o", ms=4, color="#0072B2", label="gold gain, measured")
+    grid = np.linspace(0.05, max(d), 100)
+    axis.plot(grid, curve(grid), "k--", lw=1.2, label=f"fit: α {curve.alpha:.2f}, β {curve.beta:.2f}")
+    axis.set(title=name, xlabel="√KL (√nats)", ylabel="gold utility gained")
+    axis.legend(loc="best")
+
+# %% [markdown]
+# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where this proxy is still good. RL goes several times as far. Look at how well the RL form fits: it was found on language models of billions of parameters that decline gently. Ours falls off a cliff
+# as soon as it finds a text that the reward model overrates, and two numbers cannot bend like that.
+
+# %% [markdown]
+# ## 5. What helps, and how much
+#
+# Each line below is a real run from the stored grid (`make grid` rebuilds it): its own labels, reward model(s) and policy.
+
+# %%
+from rlhf_lib.labs.over_optimization import curves
+
+
+def compare(title, runs):
+    """Gold against distance for several cells of the grid: label -> (pairs, noise, bias, members, beta)."""
+    fig, (left, right) = figure(1, 2, height=2.9)
+    for label, cell in runs.items():
+        found = curves(*cell, "RL")
+        left.plot(found["proxy"], label=label)
+        right.plot(found["gold"], label=label)
+    left.set(xlabel="step", title="proxy (sd of SFT answers)")
+    right.set(xlabel="step", title="gold (points)")
+    left.legend()
+    fig.suptitle(title, fontsize=11)
+
+
+compare("more comparisons", {f"{n} pairs": (n, 0.3, 1.0, 1, 0.0) for n in (300, 1000, 4000)})
+
+# %%
+compare("noisier annotators", {f"noise {t}": (1000, t, 1.0, 1, 0.0) for t in (0.3, 1.0)})
+compare("fair annotators", {name: (4000, 0.3, b, 1, 0.0) for name, b in (("biased", 1.0), ("fair", 0.0))})
+
+# %%
+compare("a cautious ensemble: mean − std of three", {f"{m} reward model(s)": (1000, 0.3, 1.0, m, 0.0) for m in (1, 3)})
+compare("a KL penalty", {f"β = {b}": (1000, 0.3, 1.0, 1, b) for b in (0.0, 0.05, 0.2)})
+
+# %% [markdown]
+# Peak and end of the gold curves in one table:
+
+# %%
+import pandas as pd
+
+cells = {
+    "1000 pairs": (1000, 0.3, 1.0, 1, 0.0), "300 pairs": (300, 0.3, 1.0, 1, 0.0), "4000 pairs": (4000, 0.3, 1.0, 1, 0.0),
+    "noise 1.0": (1000, 1.0, 1.0, 1, 0.0), "fair annotators": (1000, 0.3, 0.0, 1, 0.0), "ensemble of 3": (1000, 0.3, 1.0, 3, 0.0),
+    "β = 0.05": (1000, 0.3, 1.0, 1, 0.05), "β = 0.2": (1000, 0.3, 1.0, 1, 0.2),
+}
+found = {name: curves(*cell, "RL") for name, cell in cells.items()}
+table = pd.DataFrame({name: {"peak of gold": f["gold"].max(), "gold at the end": f["gold"][-1], "KL at the end": f["kl"][-1]} for name, f in found.items()})
+table.T.round(2)
+
+# %% [markdown]
+# One run a cell, so small differences mean nothing. The large ones:
+#
+# - **A KL penalty** bounds how far the policy goes. It does not make the reward model better; it keeps the policy where it is still good.
+# - **More comparisons** move the errors further away. They do not remove what the annotators *wanted*.
+# - **Fair annotators** do not save us: the fall that remains with bias 0 is the reward model's own error far from its data.
+# - **Ensembles** know where their members disagree. They do not know what all of them have learned wrongly.
+# - **Early stopping** is the cheapest: keep the half-way copy. It needs something trustworthy to look at: a held-out model, people, or tests.
+
+# %% [markdown] tags=["lab"]
+# ## 6. Lab
+#
+# Choose pairs, noise, bias, number of reward models, β and optimizer: the stored run appears with some of its answers. The button trains the chosen setting now (600 comparisons, 25 steps, less than half a minute).
+
+# %% tags=["lab"]
+from rlhf_lib.labs import over_optimization_lab
+from rlhf_lib.labs.over_optimization import LiveRun
+
+over_optimization_lab(LiveRun())
+
+# %% [markdown]
+# ## 7. Exercises
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 1 · How far is best-of-n? [KL-4] · difficulty 1 · 5 minutes
+#
+# Return the KL of best-of-n in nats.
+
+# %% tags=["exercise"]
+def my_best_of_n_kl(n):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+from rlhf_lib.exercises import exercise
+
+exercise("my_best_of_n_kl").check(my_best_of_n_kl)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. For n = 1 nothing is chosen, so the KL must be 0.
+# 2. log n − (n − 1)/n, natural logarithm.
+#
+# </details>
+
+# %% tags=["solution"]
+import math
+
+
+def my_best_of_n_kl(n):
+    return math.log(n) - (n - 1) / n
+
+
+exercise("my_best_of_n_kl").check(my_best_of_n_kl).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 2 · A cautious ensemble · difficulty 1 · 5 minutes
+#
+# `scores` (members, B): the same answers scored by several reward models. Return mean − k · standard deviation over the members, (B,).
+
+# %% tags=["exercise"]
+def pessimistic_reward(scores, k):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("pessimistic_reward").check(pessimistic_reward)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. Dimension 0 runs over the members.
+# 2. `scores.mean(0) - k * scores.std(0)`
+#
+# </details>
+
+# %% tags=["solution"]
+def pessimistic_reward(scores, k):
+    return scores.mean(0) - k * scores.std(0)
+
+
+exercise("pessimistic_reward").check(pessimistic_reward).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 3 · Stop before the fall · difficulty 2 · 10 minutes
+#
+# `validation` is a list of scores of checkpoints 0, 1, 2, … by something you trust. Stop when `patience` checks in a row have brought no new best. Return the index of the checkpoint to keep.
+
+# %% tags=["exercise"]
+def early_stop(validation, patience):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("early_stop").check(early_stop)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. Walk through the checks; remember the index of the best so far.
+# 2. Stop when `patience` checks have passed since the best one; return the best one's index.
+#
+# </details>
+
+# %% tags=["solution"]
+def early_stop(validation, patience):
+    best = 0
+    for i, score in enumerate(validation):
+        if score > validation[best]:
+            best = i
+        elif i - best >= patience:
+            break
+    return best
+
+
+exercise("early_stop").check(early_stop).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 4 · Fit the curve [OO-1] · difficulty 3 · 15 minutes
+#
+# `distance` and `gold` (n,) are d and the gold gain. Return (α, β) of the least-squares fit of $d(\alpha - \beta d)$ as two numbers.
+
+# %% tags=["exercise"]
+def fit_best_of_n(distance, gold):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("fit_best_of_n").check(fit_best_of_n)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. The form is linear in α and β: α · d + β · (−d²).
+# 2. Build a matrix with the columns d and −d²; `torch.linalg.lstsq(matrix, gold[:, None])`.
+#
+# </details>
+
+# %% tags=["solution"]
+def fit_best_of_n(distance, gold):
+    matrix = torch.stack((distance, -distance.square()), dim=1)
+    alpha, beta = torch.linalg.lstsq(matrix, gold[:, None]).solution.flatten().tolist()
+    return alpha, beta
+
+
+exercise("fit_best_of_n").check(fit_best_of_n).assert_right()
+
+# %% [markdown]
+# ## 8. What this chapter claimed
+
+# %% tags=["claims"]
+assert shape.rise >= 0.5, "gold first rises by half a standard deviation of SFT answers"
+assert shape.fall >= 0.5, "then it loses at least half of that gain"
+assert shape.proxy_kept_rising, "while the proxy keeps rising"
+assert best.gold[-1] > best.gold[0] and best.proxy[-1] > best.proxy[0], "best-of-64 still helps both"
+assert found["β = 0.2"]["gold"][-1] > found["1000 pairs"]["gold"][-1], "a strong KL penalty ends higher"
+assert found["β = 0.2"]["kl"][-1] < found["β = 0.05"]["kl"][-1] < found["1000 pairs"]["kl"][-1], "and nearer"
+before, after = signs["SFT"], signs["at the end"]
+assert any(after[s] > before[s] + 0.2 for s in ("flattery", "repetition", "ungrammatical", "confident tone", "stock phrases")), "signs show"
+print("all claims hold")
+
+# %% [markdown] tags=["recap"]
+# ## Recap
+#
+# - Optimise a proxy and the truth rises, then falls. The proxy does not tell you when.
+# - Distance from the reference, √KL, is the common scale for all optimizers.
+# - Data, ensembles, penalties and early stopping move the peak. None removes the difference between what is measured and what is wanted.
+#
+# **Recall** of earlier chapters:
+
+# %% tags=["recall"]
+from IPython.display import display
+
+from rlhf_lib.exercises import recall
+
+for quiz in recall("18_over_optimization"):
+    display(quiz)
+
+# %% [markdown]
+# **More:** the book's chapter [Over-Optimization](https://rlhfbook.com/c/14-over-optimization); Gao, Schulman and Hilton (2022); Bai et al. (2022); Coste et al. (2023) and Eisenstein et al. (2023) on ensembles; Sharma et al. (2023) on sycophancy; Rafailov et al. (2024) on the same in direct alignment.
