@@ -7,6 +7,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 # JupyterLab asks nothing of the network; in a container run by root it needs to be told that root is meant.
 LAB := --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
+LAB += --LabApp.default_url=/lab/tree/chapters/00_start_here.ipynb
 LAB += $(if $(filter 0,$(shell id -u)),--allow-root)
 OLD := Python 3.11 or later is needed; this is {}. Name another one: make PYTHON=python3.12 ...
 NOVENV := could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv
@@ -30,7 +31,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 lab: $(STAMP)  ## open JupyterLab at the first chapter (ARGS="--no-browser --port 8899")
-	$(RUN) -m jupyter lab chapters/00_start_here.ipynb $(LAB) $(ARGS)
+	$(RUN) -m jupyter lab $(LAB) $(ARGS)
 
 test: $(STAMP)  ## everything that CI runs: unit tests, mutation tests, every chapter
 	$(RUN) -m tests.run

@@ -380,15 +380,18 @@ for kind in ("k1", "k2", "k3"):
 
 # %%
 theta = pi.clone().requires_grad_()
-true_gradient = torch.autograd.grad(exact_kl(theta, ref), theta)[0]
-print("gradient of the exact KL:", true_gradient.numpy().round(3))
+print("gradient of KL(π‖ref):     ", torch.autograd.grad(exact_kl(theta, ref), theta)[0].numpy().round(3))
+theta = pi.clone().requires_grad_()
+print("gradient of KL(ref‖π):     ", torch.autograd.grad(exact_kl(ref, theta), theta)[0].numpy().round(3))
 for kind in ("k1", "k2", "k3"):
     theta = pi.clone().requires_grad_()
-    expectation = (pi.exp() * kl_estimate(theta.log_softmax(0), ref, kind)).sum()  # the sampling is not differentiated
-    print(f"expected gradient of {kind} in the loss:", torch.autograd.grad(expectation, theta)[0].numpy().round(3))
+    estimate = kl_estimate(theta.log_softmax(0), ref, kind)
+    expectation = (pi.exp() * estimate).sum()  # pi.exp() is a constant: sampling has no gradient
+    print(f"expected gradient of {kind}:   ", torch.autograd.grad(expectation, theta)[0].numpy().round(3))
 
 # %% [markdown]
-# **k1 in the loss pulls nowhere**: its expected gradient is zero, and it adds only noise. k2's is the KL's own gradient. k3's, which GRPO uses, points to the reference too, with other weights. In the reward, k1 is the right choice.
+# **k1 in the loss pulls nowhere**: its expected gradient is zero, and it adds only noise. k2's is the KL's own gradient. k3's, which GRPO uses, is the gradient of the *other* KL, $\mathrm{KL}(\pi_{ref}\|\pi)$. It pulls to the reference as well, with other
+# weights. In the reward, k1 is the right choice.
 #
 # The coefficient can be steered to a target KL (Ziegler et al., 2019): $\beta \leftarrow \beta\,(1 + e\,n/\text{horizon})$ with $e = \mathrm{clip}(\mathrm{KL}/\text{target} - 1, \pm 0.2)$ [KL-3].
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 
@@ -10,19 +12,25 @@ def same_shape(**tensors: Tensor | None) -> None:
     present = {name: t for name, t in tensors.items() if t is not None}
     (first, reference), *others = present.items()
     for name, tensor in others:
-        if tensor.shape != reference.shape:
-            raise ValueError(
-                f"{name} must have the shape of {first}, {tuple(reference.shape)}; "
-                f"got {tuple(tensor.shape)}"
-            )
+        has_shape(name, tensor, reference.shape, first)
+
+
+def has_shape(name: str, tensor: Tensor, shape: Sequence[int], origin: str) -> None:
+    """`tensor` has exactly this shape, which comes from `origin`."""
+    if tuple(tensor.shape) != tuple(shape):
+        raise ValueError(
+            f"{name} must have the shape of {origin}, {tuple(shape)}; got {tuple(tensor.shape)}"
+        )
 
 
 def has_dimensions(name: str, tensor: Tensor, wanted: str) -> None:
-    """`tensor` has as many dimensions as `wanted`, such as '(B, T)', and none is empty."""
+    """`tensor` has floating numbers, as many dimensions as `wanted`, such as '(B, T)', and an entry."""
     if tensor.ndim != wanted.count(",") + (0 if wanted.endswith(",)") else 1):
         raise ValueError(f"{name} must have shape {wanted}; got {tuple(tensor.shape)}")
     if tensor.numel() == 0:
         raise ValueError(f"{name} is empty: shape {tuple(tensor.shape)}")
+    if not tensor.is_floating_point():
+        raise ValueError(f"{name} must hold floating-point numbers; got {tensor.dtype}")
 
 
 def mask_covers_rows(mask: Tensor) -> None:
@@ -41,6 +49,12 @@ def at_least(name: str, value: float, low: float) -> None:
     """`value` >= `low`."""
     if not value >= low:
         raise ValueError(f"{name} must be {low} or more; got {value}")
+
+
+def positive(name: str, value: float) -> None:
+    """`value` > 0."""
+    if not value > 0:
+        raise ValueError(f"{name} must be positive; got {value}")
 
 
 def within(name: str, value: float, low: float, high: float) -> None:

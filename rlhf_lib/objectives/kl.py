@@ -7,10 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-from ._checks import at_least, one_of, same_shape
+from ._checks import at_least, one_of, positive, same_shape
+from ._masked import widened
 
 LARGEST_EXPONENT = 20.0
-"""k3's exponential is taken of at most this much, so that hopeless tokens give 5e8 and not inf."""
+"""k3 takes a token that the reference finds more than e^20 times likelier for one at e^20.
+
+Its value is then 5e8 (6e4 in float16, whose numbers end there) instead of inf, and its gradient 0.
+"""
 
 
 def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k3") -> Tensor:
@@ -21,8 +25,10 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k3") -> Tensor:
         k1 = D: unbiased, may be negative.
         k2 = D^2 / 2: biased, low variance; its gradient is that of the KL.
         k3 = exp(-D) - 1 + D: unbiased, never negative, spikes where the reference finds the token
-            far likelier than the policy does.
-    Source: Schulman (2020), 'Approximating KL divergence'. Equation: [KL-1].
+            far likelier than the policy does (-D is cut at `LARGEST_EXPONENT`).
+    Some public code has D the other way round; its k1 then has the wrong sign, and its k3
+    estimates another quantity. Same as TRL. Source: Schulman (2020), 'Approximating KL
+    divergence'. Equation: [KL-1].
 
     Raises:
         ValueError: shapes differ, or unknown kind.
@@ -34,26 +40,38 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k3") -> Tensor:
         return difference
     if kind == "k2":
         return difference.square() / 2
-    return torch.expm1((-difference).clamp(max=LARGEST_EXPONENT)) + difference
+    return _k3(difference)
+
+
+def _k3(difference: Tensor) -> Tensor:
+    """expm1(x) - x with x = -D: the 1 is never added, so a small D keeps its digits."""
+    limit = min(LARGEST_EXPONENT, math.log(torch.finfo(difference.dtype).max) - 0.05)
+    exponent = widened(-difference).clamp(max=limit)
+    return (torch.expm1(exponent) - exponent).to(difference.dtype)
 
 
 def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:
     """KL(policy || reference) in nats of the distributions with these logits (..., V) -> (...).
 
-    Equation: [KL-2].
+    sum over v of p_v * (log p_v - log ref_v). A token that the policy cannot draw (logit -inf, as
+    after top-k) adds 0; one that only the reference cannot draw makes it inf. Equation: [KL-2].
 
     Raises:
         ValueError: shapes differ.
     """
     same_shape(logits=logits, ref_logits=ref_logits)
-    logp, ref_logp = logits.log_softmax(-1), ref_logits.log_softmax(-1)
-    return (logp.exp() * (logp - ref_logp)).sum(-1)
+    logp, ref_logp = widened(logits).log_softmax(-1), widened(ref_logits).log_softmax(-1)
+    probability = logp.exp()
+    gap = torch.where(probability > 0, logp - ref_logp, 0.0)
+    return (probability * gap).sum(-1).to(logits.dtype)
 
 
 class AdaptiveKL:
     """A KL coefficient that is raised when the KL is above `target` and lowered when it is below.
 
     e = clip(kl / target - 1, -0.2, 0.2);  coefficient *= 1 + e * n / horizon, for n new samples.
+    target: mean KL of a whole completion (sum over its tokens), in nats. horizon: samples in which
+    the coefficient moves by at most about 20%. The only objective that keeps state.
     Source: Ziegler et al. (2019), section 2.2. Equation: [KL-3].
 
     Raises:
@@ -62,12 +80,22 @@ class AdaptiveKL:
 
     def __init__(self, target: float, horizon: float, coefficient: float = 0.1) -> None:
         for name, value in (("target", target), ("horizon", horizon), ("coefficient", coefficient)):
-            if not value > 0:
-                raise ValueError(f"{name} must be positive; got {value}")
+            positive(name, value)
         self.target, self.horizon, self.coefficient = target, horizon, coefficient
 
     def update(self, kl: float, n_samples: int) -> float:
-        """Take in the mean sequence KL of `n_samples` completions; returns the new coefficient."""
+        """Take in the mean sequence KL of `n_samples` completions; returns the new coefficient.
+
+        Raises:
+            ValueError: kl is not a number, or n_samples so many that the coefficient turns negative.
+        """
+        if math.isnan(kl):
+            raise ValueError("kl is not a number: look for non-finite log-probabilities")
+        if not 0 < n_samples < 5 * self.horizon:
+            raise ValueError(
+                f"n_samples must be between 1 and 5 * horizon = {5 * self.horizon:g}, or the "
+                f"coefficient could fall below 0; got {n_samples}"
+            )
         error = min(0.2, max(-0.2, kl / self.target - 1))
         self.coefficient *= 1 + error * n_samples / self.horizon
         return self.coefficient

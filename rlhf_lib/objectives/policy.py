@@ -2,7 +2,8 @@
 
 Book: `c/06-policy-gradients`. All losses are to be minimised (the negative of the objective). PPO, RLOO,
 GRPO, Dr. GRPO and DAPO are one loss here, 'ppo': they differ in their advantages, clip range and
-aggregation.
+aggregation. Entries where a mask is 0 may hold anything. A row of the mask without a completion token
+is an error and not a 0: drop such rows first, so that means are over what is there.
 """
 
 from __future__ import annotations
@@ -10,12 +11,25 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ._checks import at_least, has_dimensions, mask_covers_rows, one_of, same_shape, within
+from ._checks import (
+    at_least,
+    has_dimensions,
+    mask_covers_rows,
+    one_of,
+    positive,
+    same_shape,
+    within,
+)
+from ._masked import blank, masked_mean, widened
+from .kl import kl_estimate
 
 ALGORITHMS = ("reinforce", "ppo", "gspo", "cispo")
 AGGREGATES = ("sequence", "token", "fixed")
 LARGEST_LOG_RATIO = 20.0
-"""Log ratios are cut to +-20 before the exponential, so that a ratio is at most 5e8 and not inf."""
+"""Log ratios are cut to +-20 before the exponential: a ratio is at most 5e8 and not inf.
+
+A token beyond has no gradient. It is too far from the sampler to say anything about the policy.
+"""
 
 
 def masked_aggregate(
@@ -27,6 +41,8 @@ def masked_aggregate(
         (GRPO). 'token': one mean over all tokens; each *token* weighs the same (DAPO). 'fixed': sum
         over tokens / max_length, then mean over sequences; each token weighs the same whatever the
         batch (Dr. GRPO); max_length is T by default.
+    Micro-batches of equal size average to the whole for 'sequence' and 'fixed' (give max_length);
+    'token' needs the weights (tokens of the micro-batch) / (tokens of the batch).
 
     Raises:
         ValueError: shapes, an empty row of the mask, unknown aggregate, max_length < 1.
@@ -35,14 +51,17 @@ def masked_aggregate(
     has_dimensions("values", values, "(B, T)")
     same_shape(values=values, mask=mask)
     mask_covers_rows(mask)
-    sums = (values * mask).sum(1)
-    if aggregate == "sequence":
-        return (sums / mask.sum(1)).mean()
-    if aggregate == "token":
-        return sums.sum() / mask.sum()
     length = values.shape[1] if max_length is None else max_length
     at_least("max_length", length, 1)
-    return (sums / length).mean()
+    weights = widened(mask)
+    sums = (blank(widened(values), mask) * weights).sum(1)
+    if aggregate == "sequence":
+        mean = (sums / weights.sum(1)).mean()
+    elif aggregate == "token":
+        mean = sums.sum() / weights.sum()
+    else:
+        mean = (sums / length).mean()
+    return mean.to(values.dtype)
 
 
 def policy_loss(
@@ -64,46 +83,56 @@ def policy_loss(
     logp, old_logp (B, T): log-probabilities of the sampled tokens under the policy that learns and
         under the one that it started this batch from. advantages (B,) or (B, T), taken as constants.
         mask (B, T): 1.0 on completion tokens.
-    algorithm, with ratio = exp(logp - old_logp):
-        'reinforce': -A * logp; `old_logp` enters the metrics alone. [PG-1]
-        'ppo': -min(ratio * A, clip(ratio, 1 - clip_low, 1 + clip_high) * A). [PG-2]
-        'gspo': the same with one ratio per sequence, (pi / pi_old)^(1 / length). [PG-3]
-        'cispo': -stop_gradient(clip(ratio, 1 - clip_low, 1 + clip_high)) * A * logp. [PG-4]
+    algorithm, with ratio = exp(logp - old_logp) and clip = clamp to [1 - clip_low, 1 + clip_high]:
+        'reinforce': -A * logp, without a ratio. [PG-1]
+        'ppo': -min(ratio * A, clip(ratio) * A). [PG-2]
+        'gspo': the same with one ratio per sequence, (pi / pi_old)^(1 / length); with advantages
+            (B, T) it is GSPO-token, where each token's own gradient bears its advantage. [PG-3]
+        'cispo': -stop_gradient(clip(ratio)) * A * logp; clip_low = 1 leaves out the lower bound, as
+            TRL does (its epsilon_high is our 1 + clip_high). [PG-4]
     aggregate, max_length: see `masked_aggregate`. [PG-5]
     sampler_logp (B, T): log-probabilities under what really drew the tokens (other software, other
-        temperature, older weights). Each token's loss is then multiplied by
-        min(exp(old_logp - sampler_logp), tis_cap): truncated importance sampling. [PG-6]
+        temperature, older weights); weighs each token by `importance_weights`. [PG-6]
     entropy (B, T): only reported, as its mean under the mask.
 
-    Returns the loss and metrics: clip_fraction (tokens whose gradient the clip has cut), ratio_min,
-    ratio_max, approx_kl (k3 of old against new), and entropy where given.
-    Equations: [PG-1], [PG-2], [PG-3], [PG-4], [PG-5], [PG-6].
+    Returns the loss and metrics: clip_fraction (tokens that the clip has taken the gradient from; for
+    CISPO those with a clipped weight), ratio_min, ratio_max, approx_kl (k3 of old to new, token
+    mean), and entropy where given. Equations: [PG-1], [PG-2], [PG-3], [PG-4], [PG-5], [PG-6].
 
     Raises:
         ValueError: shapes, an empty row of the mask, unknown names, a parameter out of range.
     """
     _check_policy(logp, old_logp, advantages, mask, algorithm, clip_low, clip_high, tis_cap)
     same_shape(logp=logp, sampler_logp=sampler_logp, entropy=entropy)
-    advantages = (advantages[:, None] if advantages.ndim == 1 else advantages).detach()
-    log_ratio = (logp - old_logp.detach()) * mask
-    if algorithm == "gspo":
-        log_ratio = _sequence_log_ratio(log_ratio, mask)
-    ratio = log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
+    new, old = (blank(widened(x), mask) for x in (logp, old_logp.detach()))
+    advantages = (advantages if advantages.ndim == 2 else advantages[:, None]).detach()
+    ratio = _ratio(new - old, mask, algorithm, by_token=advantages.shape == logp.shape)
     clipped = ratio.clamp(1 - clip_low, 1 + clip_high)
-    losses = _token_losses(algorithm, logp, ratio, clipped, advantages)
+    losses = _token_losses(algorithm, new, ratio, clipped, advantages)
     if sampler_logp is not None:
-        losses = losses * importance_weights(old_logp, sampler_logp, tis_cap)
-    loss = masked_aggregate(losses, mask, aggregate, max_length)
-    return loss, _metrics(algorithm, ratio, clipped, advantages, mask, entropy)
+        sampler = blank(widened(sampler_logp), mask)
+        losses = losses * importance_weights(old, sampler, tis_cap)
+    loss = masked_aggregate(losses, mask, aggregate, max_length).to(logp.dtype)
+    metrics = _clip_metrics(algorithm, ratio.detach(), clipped, advantages, mask)
+    metrics["approx_kl"] = masked_mean(kl_estimate(old, new.detach(), "k3"), mask)
+    if entropy is not None:
+        metrics["entropy"] = masked_mean(entropy.detach(), mask)
+    return loss, _floats(metrics)
 
 
 def importance_weights(old_logp: Tensor, sampler_logp: Tensor, cap: float = 2.0) -> Tensor:
     """min(pi_old / pi_sampler, cap) per token, without gradient. Equation: [PG-6].
 
-    The cap bounds the variance and lets in a little bias. Source: Yao et al. (2025).
+    The cap bounds the variance and lets in a little bias. old_logp, sampler_logp: any common shape.
+    Source: Yao et al. (2025).
+
+    Raises:
+        ValueError: shapes differ, cap not positive.
     """
-    log_weight = (old_logp - sampler_logp).detach().clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO)
-    return log_weight.exp().clamp(max=cap)
+    same_shape(old_logp=old_logp, sampler_logp=sampler_logp)
+    positive("cap", cap)
+    log_weight = widened(old_logp - sampler_logp).detach()
+    return log_weight.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp().clamp(max=cap)
 
 
 def value_loss(
@@ -111,8 +140,9 @@ def value_loss(
 ) -> Tensor:
     """Half the squared error of the value estimates, mean over the masked tokens. Equation: [PG-7].
 
-    values, old_values, returns, mask (B, T). With `clip`, the larger of the plain error and that of
-    values held within +-clip of the old ones (PPO's trick against large steps).
+    values, old_values, returns, mask (B, T); old_values and returns are taken as constants. With
+    `clip`, the larger of the plain error and that of values held within +-clip of the old ones
+    (PPO's trick against large steps).
 
     Raises:
         ValueError: shapes, an empty row of the mask, clip not positive.
@@ -120,19 +150,24 @@ def value_loss(
     has_dimensions("values", values, "(B, T)")
     same_shape(values=values, old_values=old_values, returns=returns, mask=mask)
     mask_covers_rows(mask)
-    errors = (values - returns).square()
+    new, old, target = (widened(x) for x in (values, old_values.detach(), returns.detach()))
+    new, old, target = (blank(x, mask) for x in (new, old, target))
+    errors = (new - target).square()
     if clip is not None:
-        if not clip > 0:
-            raise ValueError(f"clip must be positive, or None; got {clip}")
-        held = old_values + (values - old_values).clamp(-clip, clip)
-        errors = torch.maximum(errors, (held - returns).square())
-    return 0.5 * (errors * mask).sum() / mask.sum()
+        positive("clip", clip)
+        held = old + (new - old).clamp(-clip, clip)
+        errors = torch.maximum(errors, (held - target).square())
+    return 0.5 * masked_mean(errors, mask).to(values.dtype)
 
 
-def _sequence_log_ratio(log_ratio: Tensor, mask: Tensor) -> Tensor:
-    """Mean log ratio of each sequence, repeated over its tokens: the log of GSPO's ratio."""
-    mean = log_ratio.sum(1, keepdim=True) / mask.sum(1, keepdim=True)
-    return mean.expand_as(log_ratio)
+def _ratio(log_ratio: Tensor, mask: Tensor, algorithm: str, by_token: bool) -> Tensor:
+    """pi / pi_old (B, T), per token, or GSPO's per sequence, repeated over its tokens."""
+    if algorithm == "gspo":
+        weights = widened(mask)
+        mean = (log_ratio * weights).sum(1, keepdim=True) / weights.sum(1, keepdim=True)
+        own = log_ratio - log_ratio.detach()  # 0, with the gradient of the token's own log ratio
+        log_ratio = mean.detach() + own if by_token else mean.expand_as(log_ratio)
+    return log_ratio.clamp(-LARGEST_LOG_RATIO, LARGEST_LOG_RATIO).exp()
 
 
 def _token_losses(algorithm: str, logp, ratio, clipped, advantages) -> Tensor:
@@ -144,23 +179,26 @@ def _token_losses(algorithm: str, logp, ratio, clipped, advantages) -> Tensor:
 
 
 @torch.no_grad()
-def _metrics(algorithm, ratio, clipped, advantages, mask, entropy) -> dict[str, float]:
-    inside = mask.bool()
+def _clip_metrics(algorithm: str, ratio, clipped, advantages, mask) -> dict[str, Tensor]:
     if algorithm == "reinforce":
         cut = torch.zeros_like(ratio)
     elif algorithm == "cispo":  # its clip bounds the weight and cuts no gradient
         cut = (ratio != clipped).to(ratio.dtype)
     else:
         cut = (ratio * advantages > clipped * advantages).to(ratio.dtype)
-    metrics = {
-        "clip_fraction": ((cut * mask).sum() / mask.sum()).item(),
-        "ratio_min": ratio[inside].min().item(),
-        "ratio_max": ratio[inside].max().item(),
-        "approx_kl": (((ratio - 1 - ratio.log()) * mask).sum() / mask.sum()).item(),
+    outside = mask == 0
+    return {
+        "clip_fraction": masked_mean(cut, mask),
+        "ratio_min": ratio.masked_fill(outside, torch.inf).min(),
+        "ratio_max": ratio.masked_fill(outside, -torch.inf).max(),
     }
-    if entropy is not None:
-        metrics["entropy"] = ((entropy * mask).sum() / mask.sum()).item()
-    return metrics
+
+
+def _floats(metrics: dict[str, Tensor]) -> dict[str, float]:
+    """Plain numbers, in one transfer from the device."""
+    first, *_ = values = list(metrics.values())
+    numbers = torch.stack([value.to(first.dtype) for value in values]).tolist()
+    return dict(zip(metrics, numbers, strict=True))
 
 
 def _check_policy(
@@ -177,5 +215,4 @@ def _check_policy(
         )
     within("clip_low", clip_low, 0, 1)
     at_least("clip_high", clip_high, 0)
-    if not tis_cap > 0:
-        raise ValueError(f"tis_cap must be positive; got {tis_cap}")
+    positive("tis_cap", tis_cap)

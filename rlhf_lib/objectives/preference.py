@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ._checks import has_dimensions, mask_covers_rows, one_of, same_shape
+from ._checks import has_dimensions, has_shape, mask_covers_rows, one_of, same_shape
+from ._masked import masked_mean
 
 
 def bradley_terry_probability(first: Tensor, second: Tensor) -> Tensor:
@@ -14,6 +15,9 @@ def bradley_terry_probability(first: Tensor, second: Tensor) -> Tensor:
 
     Rewards of any common shape -> probabilities of that shape. Only the difference matters: adding a
     constant to both changes nothing. Equation: [RM-1].
+
+    Raises:
+        ValueError: shapes differ.
     """
     same_shape(first=first, second=second)
     return torch.sigmoid(first - second)
@@ -69,30 +73,33 @@ def outcome_loss(logits: Tensor, correct: Tensor, mask: Tensor, level: str = "to
 
     logits (B, T); correct (B,), 1 for a right answer; mask (B, T), 1.0 on completion tokens.
     level: 'token': mean over a sequence's tokens, then over sequences (the book's 1/T sum);
-        'sequence': one prediction a sequence, from its mean logit. Equation: [RM-5].
+        'sequence': one prediction a sequence, from its mean logit (Lyu et al., 2025).
+    Equation: [RM-5].
 
     Raises:
-        ValueError: shapes, an empty row of the mask, or an unknown level.
+        ValueError: shapes, an empty row of the mask, correct outside [0, 1], or an unknown level.
     """
     one_of("level", level, ("token", "sequence"))
     has_dimensions("logits", logits, "(B, T)")
     same_shape(logits=logits, mask=mask)
-    same_shape(correct=correct, logits_row=logits[:, 0])
+    has_shape("correct", correct, logits.shape[:1], "a column of logits")
     mask_covers_rows(mask)
-    correct, mask = correct.to(logits.dtype), mask.to(logits.dtype)
+    correct = correct.to(logits.dtype)
+    if not bool(((correct >= 0) & (correct <= 1)).all()):
+        raise ValueError("correct must lie between 0 (wrong answer) and 1 (right answer)")
     if level == "sequence":
-        mean_logit = (logits * mask).sum(1) / mask.sum(1)
-        return F.binary_cross_entropy_with_logits(mean_logit, correct)
+        return F.binary_cross_entropy_with_logits(masked_mean(logits, mask, dim=1), correct)
     targets = correct[:, None].expand_as(logits)
     losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
-    return ((losses * mask).sum(1) / mask.sum(1)).mean()
+    return masked_mean(losses, mask, dim=1).mean()
 
 
 def process_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy of a process reward model at the ends of steps, mean over all labelled tokens.
 
     logits (B, T, 3): bad, neutral, good. labels (B, T): 0, 1, 2 at the last token of a step, -100
-    elsewhere. Equation: [RM-6].
+    elsewhere. Three classes as in the book's code; its text writes the binary form. A long solution
+    weighs more than a short one, by its number of steps. Equation: [RM-6].
 
     Raises:
         ValueError: shapes, no labelled token, or a label out of range.
@@ -100,13 +107,13 @@ def process_loss(logits: Tensor, labels: Tensor) -> Tensor:
     has_dimensions("logits", logits, "(B, T, 3)")
     if logits.shape[-1] != 3:
         raise ValueError(f"logits must have shape (B, T, 3); got {tuple(logits.shape)}")
-    same_shape(logits_row=logits[..., 0], labels=labels)
-    marked = labels[labels != -100]
-    if marked.numel() == 0:
+    has_shape("labels", labels, logits.shape[:2], "logits' (B, T)")
+    if not bool((labels != -100).any()):
         raise ValueError("labels mark no step: all are -100")
-    if bool((marked < 0).any()) or bool((marked > 2).any()):
+    known = (labels == -100) | (labels == 0) | (labels == 1) | (labels == 2)
+    if not bool(known.all()):
         raise ValueError("labels must be 0, 1, 2, or -100 for tokens that do not count")
-    return F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=-100)
+    return F.cross_entropy(logits.flatten(0, 1), labels.flatten().long(), ignore_index=-100)
 
 
 def _check_ranking(rewards: Tensor) -> None:

@@ -37,11 +37,11 @@ def gold_score(grammar: Grammar, prompt: Prompt, text: str) -> GoldScore:
         task: did it do what was asked? +1 right, -1 wrong, 0 neither (see `task_score`).
         information: +0.1 for each further distinct true fact about the subject, at most two.
         falsehood: -0.5 for each false statement that was not the one asked for.
-        off_topic: -0.3 for each sentence about something else.
+        off_topic: -0.5 for each sentence about something else.
         politeness: +0.1 for the first polite phrase, +0.05 for the second, nothing for more.
         filler: -0.1 for each flattery, apology, stock phrase, expression of doubt or hedge.
         verbosity: -0.03 for each word beyond thirty.
-        repetition: -0.3 for each sentence said before, -0.1 for each word said twice running
+        repetition: -0.5 for each sentence said before, -0.1 for each word said twice running
             within a sentence.
         grammar: -0.3 for each sentence that is none, -0.3 for an unfinished end, -0.05 for each
             punctuation mark too many.
@@ -54,11 +54,11 @@ def gold_score(grammar: Grammar, prompt: Prompt, text: str) -> GoldScore:
             "task": task_score(prompt, sentences, kinds),
             "information": 0.1 * min(2, _extra_facts(prompt, sentences)),
             "falsehood": -0.5 * _other_falsehoods(prompt, sentences),
-            "off_topic": -0.3 * _off_topic(prompt, sentences, kinds),
+            "off_topic": -0.5 * _off_topic(prompt, sentences, kinds),
             "politeness": (0.0, 0.1, 0.15)[min(2, kinds["polite"])],
             "filler": -0.1 * (sum(kinds[k] for k in FILLERS) + sum(s.hedged for s in sentences)),
             "verbosity": -0.03 * max(0, len(words) - FREE_WORDS),
-            "repetition": -0.3 * _repeated_sentences(sentences) - 0.1 * _doubled_words(words),
+            "repetition": -0.5 * _repeated_sentences(sentences) - 0.1 * _doubled_words(words),
             "grammar": _grammar(text, sentences, kinds),
         }
     )

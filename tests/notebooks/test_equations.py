@@ -16,7 +16,7 @@ def library_tags() -> set[str]:
     return found
 
 
-def tested_tags() -> set[str]:
+def proved_tags() -> set[str]:
     """Tags in the tests of the library."""
     aside = {"project", "notebooks", "chapters.py"}
     files = [
@@ -34,7 +34,7 @@ def chapter_tags() -> set[str]:
 
 
 def test_every_equation_of_the_library_is_proved_by_a_test():
-    assert library_tags() == tested_tags()
+    assert library_tags() == proved_tags()
 
 
 def test_chapters_teach_the_equations_of_their_families_and_no_others():

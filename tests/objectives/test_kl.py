@@ -29,6 +29,36 @@ def test_k1_and_k3_are_unbiased(kind):
     assert kind == "k1" or (estimates >= 0).all()
 
 
+@pytest.mark.parametrize("kind", ["k1", "k3"])
+def test_their_sum_over_tokens_is_unbiased_for_sequences(kind):
+    """[KL-1]: all 9 sequences of two tokens, where the second token's law depends on the first."""
+    generator = torch.Generator().manual_seed(0)
+    second, ref_second = torch.randn(2, 3, 3, dtype=torch.float64, generator=generator).softmax(-1)
+    exact = expectation = 0.0
+    for i in range(3):
+        for j in range(3):
+            tokens = torch.stack((POLICY[i].double(), second[i, j]))
+            ref_tokens = torch.stack((REFERENCE[i].double(), ref_second[i, j]))
+            p, q = tokens.prod().item(), ref_tokens.prod().item()
+            exact += p * math.log(p / q)
+            # k3 of the second token is unbiased for its own KL, given the first
+            expectation += p * kl_estimate(tokens.log(), ref_tokens.log(), kind).sum().item()
+    assert expectation == pytest.approx(exact, abs=1e-6)
+
+
+def test_the_published_sign_error_gives_other_numbers():
+    """[KL-1]: with D the other way round k1 is -0.1838 on average and k3 0.1912, not 0.1838."""
+    k1, k3 = (kl_estimate(REFERENCE.log(), POLICY.log(), kind) for kind in ("k1", "k3"))
+    assert (POLICY * k1).sum().item() == pytest.approx(-0.1838, abs=1e-4)
+    assert (POLICY * k3).sum().item() == pytest.approx(0.1912, abs=1e-4)
+    assert abs(TRUE_KL - 0.1838) < 1e-4
+
+
+def test_k3_at_one_nat():
+    """[KL-1]: 1 / e at D = 1 (e - 2 is the value of the error above)."""
+    assert kl_estimate(torch.ones(1), torch.zeros(1), "k3").item() == pytest.approx(1 / math.e)
+
+
 def test_k2_is_biased_and_close_for_near_policies():
     """[KL-1]: k2's expectation is 0.1817 here, the KL 0.1838."""
     expectation = (POLICY * kl_estimate(POLICY.log(), REFERENCE.log(), "k2")).sum().item()
@@ -41,11 +71,46 @@ def test_k3_near_zero_does_not_cancel():
     assert tiny.tolist() == pytest.approx([0.5e-8] * 2, rel=0.02)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_k3_is_never_negative(dtype):
+    steps = torch.logspace(-8, 4, 2000, dtype=torch.float64).to(dtype)
+    gaps = torch.cat((steps, -steps, torch.zeros(1, dtype=dtype)))
+    estimates = kl_estimate(gaps, torch.zeros_like(gaps), "k3")
+    assert estimates.dtype == dtype
+    assert (estimates >= 0).all() and torch.isfinite(estimates).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_keeps_the_digits_of_k3(dtype):
+    gaps = torch.tensor([0.0625, -0.0625], dtype=dtype)  # exact in both types
+    by_hand = [math.expm1(-0.0625) + 0.0625, math.expm1(0.0625) - 0.0625]
+    assert kl_estimate(gaps, 0 * gaps, "k3").tolist() == pytest.approx(by_hand, rel=0.01)
+
+
 def test_exact_kl_by_hand():
     """[KL-2], and it is not symmetric."""
     assert exact_kl(POLICY.log(), REFERENCE.log()).item() == pytest.approx(TRUE_KL, abs=1e-6)
     assert exact_kl(REFERENCE.log(), POLICY.log()).item() == pytest.approx(0.1920, abs=1e-4)
     assert exact_kl(torch.randn(2, 3, 5), torch.randn(2, 3, 5)).shape == (2, 3)
+
+
+def test_exact_kl_where_tokens_are_impossible():
+    """[KL-2]: 0 * log 0 is 0 (logits after top-k); inf where only the reference rules a token out."""
+    never = float("-inf")
+    logits, ref = torch.tensor([0.0, 0.0, never]), torch.tensor([0.0, 0.0, 0.0])
+    logits.requires_grad_()
+    kl = exact_kl(logits, ref)
+    assert kl.item() == pytest.approx(math.log(3 / 2))
+    assert torch.isfinite(torch.autograd.grad(kl, logits)[0]).all()
+    assert exact_kl(logits, logits).item() == 0
+    assert exact_kl(ref, logits.detach()).item() == math.inf
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_exact_kl_of_extreme_logits(dtype):
+    logits, ref = torch.tensor([[1e4, -1e4]], dtype=dtype), torch.tensor([[-1e4, 1e4]], dtype=dtype)
+    kl = exact_kl(logits, ref)
+    assert kl.dtype == dtype and kl.item() == pytest.approx(2e4, rel=1e-2)
 
 
 def test_adaptive_controller_by_hand():
@@ -85,6 +150,29 @@ def test_extreme_log_ratios_stay_finite(kind, gap):
     assert torch.isfinite(estimate).all() and torch.isfinite(logp.grad).all()
 
 
+def test_a_hopeless_token_is_not_pushed_the_wrong_way():
+    """[KL-1]: below D = 0 the gradient of k3 in logp is never positive: up, to the reference."""
+    logp = torch.linspace(-60, -0.1, 100).requires_grad_()
+    kl_estimate(logp, torch.zeros(100), "k3").sum().backward()
+    assert (logp.grad <= 0).all() and (logp.grad[logp > -20] < 0).all()
+
+
+def test_overflow_policy_of_k3():
+    """-D is cut at 20: the value stays at e^20 - 1 - 20. Far above the reference k3 is D - 1."""
+    gaps = torch.tensor([-20.0, -1e4, 1e4])
+    largest = math.exp(20) - 1 - 20
+    assert kl_estimate(gaps, torch.zeros(3)).tolist() == pytest.approx([largest, largest, 1e4 - 1])
+
+
+def test_inputs_are_left_as_they_were():
+    logp, ref_logp = torch.randn(2, 3), torch.randn(2, 3)
+    copies = logp.clone(), ref_logp.clone()
+    for kind in ("k1", "k2", "k3"):
+        kl_estimate(logp, ref_logp, kind)
+    exact_kl(logp, ref_logp)
+    assert torch.equal(logp, copies[0]) and torch.equal(ref_logp, copies[1])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -93,6 +181,10 @@ def test_extreme_log_ratios_stay_finite(kind, gap):
         (lambda: exact_kl(torch.ones(2, 3), torch.ones(3)), "ref_logits"),
         (lambda: AdaptiveKL(0, 10), "target must be positive"),
         (lambda: AdaptiveKL(1, -1), "horizon must be positive"),
+        (lambda: AdaptiveKL(1, 10, coefficient=0), "coefficient must be positive"),
+        (lambda: AdaptiveKL(1, 10).update(math.nan, 5), "kl is not a number"),
+        (lambda: AdaptiveKL(1, 10).update(0.0, 50), "n_samples must be between 1 and 5"),
+        (lambda: AdaptiveKL(1, 10).update(0.0, 0), "n_samples must be between 1 and 5"),
         (lambda: best_of_n_kl(0), "n must be 1 or more"),
     ],
 )

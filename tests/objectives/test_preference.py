@@ -108,35 +108,84 @@ def test_gradients_by_finite_differences(loss):
     assert gradcheck(loss, (x.requires_grad_(),))
 
 
+def test_scores_at_two_micro_batches_average_to_the_whole():
+    rewards = torch.randn(4, 3, dtype=torch.float64)
+    mask = (torch.arange(3) < tensor([[3], [1], [2], [2]])).double()
+    correct = tensor([1.0, 0, 1, 0])
+    for loss in (
+        lambda rows: bradley_terry_loss(rewards[rows, 0], rewards[rows, 1]),
+        lambda rows: plackett_luce_loss(rewards[rows]),
+        lambda rows: balanced_comparison_loss(rewards[rows]),
+        lambda rows: outcome_loss(rewards[rows], correct[rows], mask[rows]),
+        lambda rows: outcome_loss(rewards[rows], correct[rows], mask[rows], "sequence"),
+    ):
+        halves = (loss(slice(0, 2)) + loss(slice(2, 4))) / 2
+        assert torch.allclose(halves, loss(slice(0, 4)))
+
+
+def test_process_loss_weighs_labelled_tokens_alike():
+    """[RM-6]: halves with 3 and 1 labelled tokens weigh 3/4 and 1/4."""
+    logits = torch.randn(2, 4, 3, dtype=torch.float64)
+    labels = tensor([[0, 1, -100, 2], [-100, 2, -100, -100]])
+    halves = [process_loss(logits[i : i + 1], labels[i : i + 1]) for i in (0, 1)]
+    assert torch.allclose(0.75 * halves[0] + 0.25 * halves[1], process_loss(logits, labels))
+
+
 def test_the_order_of_the_batch_does_not_matter():
     chosen, rejected, order = torch.randn(6), torch.randn(6), torch.randperm(6)
     a = bradley_terry_loss(chosen, rejected)
     assert torch.allclose(a, bradley_terry_loss(chosen[order], rejected[order]))
 
 
-def test_padding_does_not_change_the_outcome_loss():
+@pytest.mark.parametrize("rubbish", [77.0, float("inf"), float("nan")])
+@pytest.mark.parametrize("level", ["token", "sequence"])
+def test_padding_does_not_change_the_outcome_loss(level, rubbish):
     logits, mask = torch.randn(2, 3), tensor([[1.0, 1, 1], [1, 1, 0]])
-    padded = torch.cat((logits, torch.full((2, 4), 77.0)), 1)
+    padded = torch.cat((logits.masked_fill(mask == 0, rubbish), torch.full((2, 4), rubbish)), 1)
     padded_mask = torch.cat((mask, torch.zeros(2, 4)), 1)
     correct = tensor([1.0, 0.0])
     assert torch.allclose(
-        outcome_loss(logits, correct, mask), outcome_loss(padded, correct, padded_mask)
+        outcome_loss(logits, correct, mask, level),
+        outcome_loss(padded, correct, padded_mask, level),
     )
+
+
+def test_inputs_are_left_as_they_were():
+    rewards, correct, mask = torch.randn(4, 3), torch.ones(4), torch.ones(4, 3)
+    labels = tensor([[2, -100, 0]] * 4)
+    inputs = (rewards, correct, mask, labels)
+    copies = [x.clone() for x in inputs]
+    bradley_terry_loss(rewards[:, 0], rewards[:, 1], margin=correct), plackett_luce_loss(rewards)
+    balanced_comparison_loss(rewards), process_loss(rewards[..., None].expand(4, 3, 3), labels)
+    outcome_loss(rewards, correct, mask), outcome_loss(rewards, correct, mask, "sequence")
+    assert all(torch.equal(a, b) for a, b in zip(inputs, copies, strict=True))
 
 
 def test_extreme_rewards_stay_finite():
     far = tensor([1e4])
     assert bradley_terry_loss(far, -far).item() == 0
     assert bradley_terry_loss(-far, far).item() == pytest.approx(2e4)
-    assert torch.isfinite(plackett_luce_loss(tensor([[1e4, -1e4, 0.0]])))
+    extreme = tensor([[1e4, -1e4, 0.0], [-1e4, 0.0, 1e4]], requires_grad=True)
+    ones = torch.ones(2, 3)
+    for loss in (
+        plackett_luce_loss(extreme),
+        balanced_comparison_loss(extreme),
+        outcome_loss(extreme, tensor([0.0, 1.0]), ones),
+        process_loss(extreme[:, None], tensor([[1], [0]])),
+    ):
+        assert torch.isfinite(loss)
+        assert torch.isfinite(torch.autograd.grad(loss, extreme)[0]).all()
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_any_float_dtype(dtype):
     x = torch.randn(4, 3).to(dtype)
     assert bradley_terry_loss(x[:, 0], x[:, 1]).dtype == dtype
     assert plackett_luce_loss(x).dtype == dtype
+    assert balanced_comparison_loss(x).dtype == dtype
     assert outcome_loss(x, torch.ones(4), torch.ones(4, 3)).dtype == dtype
+    assert outcome_loss(x, torch.ones(4), torch.ones(4, 3), "sequence").dtype == dtype
+    assert process_loss(x[:, None], tensor([[0], [2], [1], [-100]])).dtype == dtype
 
 
 @pytest.mark.parametrize(
@@ -155,6 +204,28 @@ def test_any_float_dtype(dtype):
             "mask has a row",
         ),
         (lambda: outcome_loss(torch.ones(1, 2), torch.ones(1), torch.ones(1, 2), "word"), "level"),
+        (
+            lambda: outcome_loss(torch.ones(2, 3), torch.ones(3), torch.ones(2, 3)),
+            "correct must have the shape of a column of logits",
+        ),
+        (
+            lambda: outcome_loss(torch.ones(1, 2), 2 * torch.ones(1), torch.ones(1, 2)),
+            "correct must lie between",
+        ),
+        (
+            lambda: outcome_loss(torch.ones(1, 2), torch.ones(1), torch.ones(1, 3)),
+            "mask must have the shape of logits",
+        ),
+        (
+            lambda: bradley_terry_loss(torch.ones(2), torch.ones(2), margin=torch.ones(1)),
+            "margin must have the shape of chosen",
+        ),
+        (lambda: bradley_terry_loss(tensor([1]), tensor([0])), "chosen must hold floating"),
+        (lambda: bradley_terry_probability(torch.ones(2), torch.ones(3)), "second must have"),
+        (
+            lambda: process_loss(torch.ones(1, 2, 3), torch.zeros(1, 3).long()),
+            "labels must have the shape",
+        ),
         (lambda: process_loss(torch.ones(1, 2, 3), torch.full((1, 2), -100)), "mark no step"),
         (
             lambda: process_loss(torch.ones(1, 2, 3), torch.full((1, 2), 3)),

@@ -66,8 +66,8 @@ def test_wrong_arguments_are_named():
 
 def test_annotators_choose_by_bradley_terry():
     judge = WORLD.annotator(bias=Bias(), temperature=0.5)
-    good, bad = "a fox is red.", "a fox is red. a fox is red."  # gold 1.0 and 0.7
-    expected = 1 / (1 + 2.718281828 ** (-0.3 / 0.5))
+    good, bad = "a fox is red.", "a fox is red. a fox is red."  # gold 1.0 and 0.5
+    expected = 1 / (1 + 2.718281828 ** (-0.5 / 0.5))
     assert judge.probability(FACT, good, bad) == pytest.approx(expected, abs=1e-6)
     rng = random.Random(0)
     wins = statistics.mean(judge.prefer(FACT, good, bad, rng).chosen == good for _ in range(4000))
