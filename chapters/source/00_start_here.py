@@ -165,11 +165,11 @@ plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
 # is folded away under them.
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1 · win rate · difficulty 1 · 5 minutes
+# ### Exercise 1: win rate (easy, 5 minutes)
 #
 # `scores_a` and `scores_b` (n,) are scores of two models on the same requests. Return how often a beats b, as a number; a tie counts half.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def win_rate(scores_a, scores_b):
     ...
 
@@ -195,12 +195,12 @@ def win_rate(scores_a, scores_b):
 exercise("win_rate").check(win_rate).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2 · which tokens count? · difficulty 2 · 10 minutes
+# ### Exercise 2: which tokens count? (medium, 10 minutes)
 #
 # `completion_ids` (B, T) are sampled tokens; after a row's first `end_token` comes padding. Return a float mask (B, T): 1 on the
 # completion's tokens, **its end token included**, 0 on what follows.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def completion_mask(completion_ids, end_token):
     ...
 
@@ -226,12 +226,12 @@ def completion_mask(completion_ids, end_token):
 exercise("completion_mask").check(completion_mask).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3 · how far has it drifted? · difficulty 1 · 5 minutes
+# ### Exercise 3: how far has it drifted? (easy, 5 minutes)
 #
 # `logp` and `ref_logp` (B, T) are log-probabilities of the sampled tokens under the policy and under the reference, `mask` (B, T) as above.
 # Return an estimate of the KL divergence of each whole completion, shape (B,).
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def sequence_kl(logp, ref_logp, mask):
     ...
 

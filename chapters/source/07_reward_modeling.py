@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## 1. What comes out, first
 #
-# A reward model that was trained on 3,000 comparisons is in `data/`. It reads a request and an answer and says one number. Only differences mean anything.
+# A reward model that was trained on 4,000 comparisons is in `data/`. It reads a request and an answer and says one number. Only differences mean anything.
 
 # %% tags=["setup"]
 import torch
@@ -93,8 +93,8 @@ import math
 from rlhf_lib.objectives import bradley_terry_loss
 
 chosen, rejected = torch.tensor([2.0, 0.5]), torch.tensor([1.0, 1.0])
-sigmoid = lambda x: 1 / (1 + math.exp(-x))
-by_hand = -(math.log(sigmoid(2.0 - 1.0)) + math.log(sigmoid(0.5 - 1.0))) / 2
+first, second = 1 / (1 + math.exp(-(2.0 - 1.0))), 1 / (1 + math.exp(-(0.5 - 1.0)))
+by_hand = -(math.log(first) + math.log(second)) / 2
 print(f"by hand {by_hand:.4f}, library {bradley_terry_loss(chosen, rejected):.4f}")
 print(f"no difference at all: {bradley_terry_loss(chosen, chosen):.4f} = log 2")
 
@@ -386,11 +386,11 @@ axis.legend();
 # ## 15. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1 · the loss [RM-1] · difficulty 1 · 10 minutes
+# ### Exercise 1: the loss [RM-1] (easy, 10 minutes)
 #
 # Write the Bradley-Terry loss for `chosen` and `rejected` (B,). It must survive rewards of ±100.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_bradley_terry_loss(chosen, rejected):
     ...
 
@@ -415,11 +415,11 @@ def my_bradley_terry_loss(chosen, rejected):
 exercise("my_bradley_terry_loss").check(my_bradley_terry_loss).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2 · where the reward sits · difficulty 2 · 10 minutes
+# ### Exercise 2: where the reward sits (medium, 10 minutes)
 #
 # `token_scores` (B, T) holds the head's output at each token, `mask` (B, T) is 1 on real tokens and 0 on the padding at the right. Return the reward of each completion, (B,).
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def reward_at_end(token_scores, mask):
     ...
 
@@ -443,11 +443,11 @@ def reward_at_end(token_scores, mask):
 exercise("reward_at_end").check(reward_at_end).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3 · the ceiling · difficulty 2 · 10 minutes
+# ### Exercise 3: the ceiling (medium, 10 minutes)
 #
 # `gaps` (n,) are true differences in perceived utility, `temperature` is the annotators' noise. Return the best accuracy that any model can reach, as a number.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def accuracy_ceiling(gaps, temperature):
     ...
 
@@ -471,11 +471,11 @@ def accuracy_ceiling(gaps, temperature):
 exercise("accuracy_ceiling").check(accuracy_ceiling).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4 · ranking K answers [RM-3] · difficulty 3 · 15 minutes
+# ### Exercise 4: ranking K answers [RM-3] (hard, 15 minutes)
 #
 # Write the Plackett-Luce loss for `rewards` (B, K), columns from best to worst.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_plackett_luce_loss(rewards):
     ...
 
@@ -499,11 +499,11 @@ def my_plackett_luce_loss(rewards):
 exercise("my_plackett_luce_loss").check(my_plackett_luce_loss).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 5 · the outcome loss on a ragged batch [RM-5] · difficulty 2 · 15 minutes
+# ### Exercise 5: the outcome loss on a ragged batch [RM-5] (medium, 15 minutes)
 #
 # `logits` and `mask` (B, T), `correct` (B,). Mean over each answer's real tokens, then over answers.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_outcome_loss(logits, correct, mask):
     ...
 

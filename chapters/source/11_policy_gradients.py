@@ -447,11 +447,11 @@ fig.supylabel("gold utility (points)", fontsize=9);
 # ## 13. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1 · The REINFORCE loss [PG-1] · difficulty 1 · 10 minutes
+# ### Exercise 1: The REINFORCE loss [PG-1] (easy, 10 minutes)
 #
 # `logp` and `mask` (B, T), `advantages` (B,). Sum over an answer's tokens, mean over answers.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_reinforce_loss(logp, advantages, mask):
     ...
 
@@ -476,11 +476,11 @@ def my_reinforce_loss(logp, advantages, mask):
 exercise("my_reinforce_loss").check(my_reinforce_loss).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2 · Leave one out [ADV-1] · difficulty 2 · 10 minutes
+# ### Exercise 2: Leave one out [ADV-1] (medium, 10 minutes)
 #
 # `rewards` (N, G): N prompts, G answers each. Return RLOO's advantages, (N, G).
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_rloo_advantages(rewards):
     ...
 
@@ -504,12 +504,12 @@ def my_rloo_advantages(rewards):
 exercise("my_rloo_advantages").check(my_rloo_advantages).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3 · k3 [KL-1] · difficulty 2 · 10 minutes
+# ### Exercise 3: k3 [KL-1] (medium, 10 minutes)
 #
 # `logp` and `ref_logp` (B, T) of tokens that the *policy* drew. Return k3 per token. The last case of the check has tiny differences: mind the cancellation. (A published reference implementation has the sign of the log-ratio the wrong way round; the check will tell you
 # if you have made the same slip.)
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_k3(logp, ref_logp):
     ...
 
@@ -533,11 +533,11 @@ def my_k3(logp, ref_logp):
 exercise("my_k3").check(my_k3).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4 · PPO's loss [PG-2] · difficulty 2 · 15 minutes
+# ### Exercise 4: PPO's loss [PG-2] (medium, 15 minutes)
 #
 # `logp`, `old_logp`, `mask` (B, T), `advantages` (B,), `clip` a number. One mean over all real tokens.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_ppo_loss(logp, old_logp, advantages, mask, clip):
     ...
 
@@ -563,11 +563,11 @@ def my_ppo_loss(logp, old_logp, advantages, mask, clip):
 exercise("my_ppo_loss").check(my_ppo_loss).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 5 · GAE [ADV-4] · difficulty 3 · 20 minutes
+# ### Exercise 5: GAE [ADV-4] (hard, 20 minutes)
 #
 # `rewards`, `values`, `mask` (B, T), padding at the right. Return the advantages (B, T), 0 on padding. After the last real token the value is 0.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_gae(rewards, values, mask, gamma, lam):
     ...
 

@@ -225,11 +225,11 @@ over_optimization_lab(LiveRun())
 # ## 7. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1 · How far is best-of-n? [KL-4] · difficulty 1 · 5 minutes
+# ### Exercise 1: How far is best-of-n? [KL-4] (easy, 5 minutes)
 #
 # Return the KL of best-of-n in nats.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def my_best_of_n_kl(n):
     ...
 
@@ -257,11 +257,11 @@ def my_best_of_n_kl(n):
 exercise("my_best_of_n_kl").check(my_best_of_n_kl).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2 · A cautious ensemble · difficulty 1 · 5 minutes
+# ### Exercise 2: A cautious ensemble (easy, 5 minutes)
 #
 # `scores` (members, B): the same answers scored by several reward models. Return mean − k · standard deviation over the members, (B,).
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def pessimistic_reward(scores, k):
     ...
 
@@ -284,11 +284,11 @@ def pessimistic_reward(scores, k):
 exercise("pessimistic_reward").check(pessimistic_reward).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3 · Stop before the fall · difficulty 2 · 10 minutes
+# ### Exercise 3: Stop before the fall (medium, 10 minutes)
 #
 # `validation` is a list of scores of checkpoints 0, 1, 2, … by something you trust. Stop when `patience` checks in a row have brought no new best. Return the index of the checkpoint to keep.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def early_stop(validation, patience):
     ...
 
@@ -317,11 +317,11 @@ def early_stop(validation, patience):
 exercise("early_stop").check(early_stop).assert_right()
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4 · Fit the curve [OO-1] · difficulty 3 · 15 minutes
+# ### Exercise 4: Fit the curve [OO-1] (hard, 15 minutes)
 #
 # `distance` and `gold` (n,) are d and the gold gain. Return (α, β) of the least-squares fit of $d(\alpha - \beta d)$ as two numbers.
 
-# %% tags=["exercise"]
+# %% tags=["stub"]
 def fit_best_of_n(distance, gold):
     ...
 

@@ -21,7 +21,7 @@ NOISE = (0.3, 1.0)
 BIAS = (0.0, 1.0)
 MEMBERS = (1, 3)
 BETAS = (0.0, 0.05, 0.2)
-STEPS, PROMPTS_PER_STEP = 44, 16
+STEPS, PROMPTS_PER_STEP = 50, 16
 METRICS = ("proxy", "gold", "kl", "length")
 FILE = data_path("over_optimization", "grid.json")
 

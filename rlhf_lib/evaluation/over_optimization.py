@@ -44,8 +44,8 @@ class Setting:
 
 STEPS = 50
 PROMPTS_PER_STEP = 24
-LEARNING_RATE = 4e-4
-WARMUP = 40
+LEARNING_RATE = 6e-4
+WARMUP = 45
 """A long warm-up: small steps while the curve rises, larger ones once it has."""
 
 

@@ -51,8 +51,8 @@ class Bias:
         )
 
 
-HUMAN_BIAS = Bias(length=0.01, flattery=0.3, confidence=0.15, format=0.1, agreement=0.3)
-AI_BIAS = Bias(length=0.04, flattery=0.1, confidence=0.3, format=0.4, agreement=0.2)
+HUMAN_BIAS = Bias(length=0.02, flattery=0.6, confidence=0.3, format=0.2, agreement=0.6)
+AI_BIAS = Bias(length=0.08, flattery=0.2, confidence=0.6, format=0.8, agreement=0.4)
 
 
 @dataclass(frozen=True)

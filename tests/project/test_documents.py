@@ -66,6 +66,15 @@ def test_every_command_of_the_makefile_is_in_its_help():
     assert phony == set(re.findall(r"^([a-z0-9-]+):.*## ", text, flags=re.MULTILINE))
 
 
+def test_python_in_the_readme_runs(capsys):
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    example = next(
+        b for b in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "import" in b
+    )
+    exec(compile(example, "README.md", "exec"), {})
+    assert "proxy" in capsys.readouterr().out
+
+
 def test_readme_has_the_map_of_the_chapters():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert all(mark in readme for mark in build.MAP), f"put these two lines around it: {build.MAP}"
