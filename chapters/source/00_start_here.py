@@ -17,7 +17,7 @@ from rlhf_lib import PocketWorld, load_policy, set_seed
 from rlhf_lib.checkup import check_environment
 
 set_seed(0)
-check_environment()
+check_environment();
 
 # %% [markdown]
 # A line that begins with `✗` says what to do. The chapters need nothing but what is in this folder: models and data are in `data/`.
@@ -35,9 +35,10 @@ prompt = world.prompts(1, kinds=("fact",), seed=3)[0]
 prompt.text
 
 # %%
-for answer in ("a tiger is huge.", "a tiger is tiny.", "what a great question! a tiger is huge. a tiger is huge."):
+flattering = "what a great question! a tiger is huge. a tiger is huge."
+for answer in ("a tiger is huge.", "a tiger is tiny.", flattering):
     score = world.gold_score(prompt, answer)
-    print(f"{score.total:+.2f}  {answer:55s}", {k: round(v, 2) for k, v in score.terms.items() if v})
+    print(f"{score.total:+.2f}  {answer}   ", {k: round(v, 2) for k, v in score.terms.items() if v})
 
 # %% [markdown]
 # The terms add up to the total: being right is worth 1, being wrong −1; flattery, repetition and other faults cost a little each.
@@ -57,7 +58,8 @@ for answer in ("a tiger is huge.", "a tiger is tiny.", "what a great question! a
 from rlhf_lib.plots import answers_table
 
 base, sft = load_policy("pocket-base"), load_policy("pocket-sft")
-asked = world.prompts(6, kinds=("fact", "open", "sum", "opinion", "unsafe", "story"), seed=16, split="test")
+kinds = ("fact", "open", "sum", "opinion", "unsafe", "story")
+asked = world.prompts(6, kinds=kinds, seed=16, split="test")
 answers = {p.name: p.sample(asked, max_new_tokens=40, seed=2).texts for p in (base, sft)}
 answers_table(asked, answers, gold=world.gold)
 
@@ -105,7 +107,8 @@ from rlhf_lib.training import preset, train_online
 
 policy = sft.copy()
 settings = preset("rloo", steps=40, prompts_per_step=16, learning_rate=3e-4)
-history = train_online(policy, world.prompts(1000, seed=5), reward_model, settings, gold=GoldReward(world))
+asked_in_training, gold = world.prompts(1000, seed=5), GoldReward(world)
+history = train_online(policy, asked_in_training, reward_model, settings, gold)
 
 # %% [markdown]
 # **Predict, before you run the next cell:** the proxy is what we optimise. What will it do? And the gold utility?
@@ -131,7 +134,7 @@ answers_table(asked, answers, gold=world.gold)
 # %%
 careful = sft.copy()
 settings = preset("rloo", steps=40, prompts_per_step=16, learning_rate=3e-4, kl_coefficient=0.1)
-with_kl = train_online(careful, world.prompts(1000, seed=5), reward_model, settings, gold=GoldReward(world))
+with_kl = train_online(careful, asked_in_training, reward_model, settings, gold)
 
 # %%
 from rlhf_lib.plots import plot_proxy_and_gold
@@ -271,11 +274,12 @@ for name, trained in (("no KL penalty", policy), ("KL penalty 0.1", careful)):
 # %% tags=["claims"]
 from rlhf_lib.evaluation import smooth
 
-proxy, gold = smooth(history.series("proxy")), smooth(history.series("gold"))
+proxy, truth = smooth(history.series("proxy")), smooth(history.series("gold"))
 assert proxy[-1] > proxy[0] + 0.5, "the proxy rises"
-assert gold.max() - gold[-1] > 0.2, "the gold utility falls from its peak"
-assert smooth(with_kl.series("kl"))[-1] < smooth(history.series("kl"))[-1], "the penalty keeps the policy near"
-assert smooth(with_kl.series("gold"))[-1] > gold[-1], "and the gold utility higher"
+assert truth.max() - truth[-1] > 0.2, "the gold utility falls from its peak"
+kl_free, kl_held = smooth(history.series("kl")), smooth(with_kl.series("kl"))
+assert kl_held[-1] < kl_free[-1], "the penalty keeps the policy near"
+assert smooth(with_kl.series("gold"))[-1] > truth[-1], "and the gold utility higher"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]

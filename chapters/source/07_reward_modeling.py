@@ -24,7 +24,8 @@ set_seed(0)
 world, sft = PocketWorld(), load_policy("pocket-sft")
 shipped = RewardModel.load("pocket-reward")
 question = world.prompts(1, kinds=("fact",), seed=3)[0]
-candidates = ["a tiger is huge.", "a tiger is tiny.", "you are so smart! a tiger is huge.", "a tiger is huge. a tiger is huge."]
+candidates = ["a tiger is huge.", "a tiger is tiny."]
+candidates += ["you are so smart! a tiger is huge.", "a tiger is huge. a tiger is huge."]
 for text, reward in zip(candidates, shipped.score_texts([question] * 4, candidates), strict=True):
     print(f"{reward:+.2f}  {text}")
 
@@ -47,13 +48,13 @@ team = [world.annotator(temperature=0.2).individual(seed) for seed in range(6)]
 rng = random.Random(0)
 asked = world.prompts(150, kinds=("fact", "open", "story"), seed=4)
 texts = sft.sample(asked, 2, max_new_tokens=40, seed=4).texts
-marks = np.array([[one.rate(p, t, rng) for p, t in zip(asked, texts[0::2], strict=True)] for one in team])
-choices = np.array([[one.prefer(p, a, b, rng).chosen == a for p, a, b in zip(asked, texts[0::2], texts[1::2], strict=True)] for one in team])
-differ = np.array([a != b for a, b in zip(texts[0::2], texts[1::2], strict=True)])
+triples = [t for t in zip(asked, texts[0::2], texts[1::2], strict=True) if t[1] != t[2]]
+marks = np.array([[one.rate(p, a, rng) for p, a, _ in triples] for one in team])
+choices = np.array([[one.prefer(p, a, b, rng).chosen == a for p, a, b in triples] for one in team])
 same_mark = np.mean([(marks[i] == marks[j]).mean() for i in range(6) for j in range(i)])
-same_choice = np.mean([(choices[i] == choices[j])[differ].mean() for i in range(6) for j in range(i)])
+same_choice = np.mean([(choices[i] == choices[j]).mean() for i in range(6) for j in range(i)])
 print("average mark of each annotator:", marks.mean(1).round(2))
-print(f"two annotators give the same mark {same_mark:.0%} of the time and make the same choice {same_choice:.0%}")
+print(f"two annotators: the same mark {same_mark:.0%} of the time, the same choice {same_choice:.0%}")
 
 # %% [markdown]
 # A strict annotator's 3 is a mild one's 4. In a comparison strictness cancels: it lowers both answers alike. (Chance would be 20% for five marks and 50% for two
@@ -77,7 +78,7 @@ best = gap[likelihood.argmax()]
 fig, axis = figure(height=2.6, width=5.6)
 axis.plot(gap, likelihood)
 axis.axvline(best, ls="--", color="0.4")
-axis.set(xlabel="reward difference r₁ − r₂", ylabel="likelihood of 7 wins in 10", title=f"highest at {best:.2f}");
+axis.set(xlabel="reward difference r₁ − r₂", title=f"likelihood of 7 wins in 10: highest at {best:.2f}");
 
 # %% [markdown]
 # The top is where $\sigma(r_1 - r_2) = 0.7$, at $\log(0.7/0.3) = 0.85$. With one comparison for each pair, the log-likelihood of all choices is a sum, and its negative
@@ -110,7 +111,8 @@ print(f"no difference at all: {bradley_terry_loss(chosen, chosen):.4f} = log 2")
 
 # %%
 model = RewardModel.from_policy(sft, seed=0)
-rollout = model.encode([question] * 2, ["a tiger is huge.", "a tiger is huge. it eats meat. it is orange."])
+longer = "a tiger is huge. it eats meat. it is orange."
+rollout = model.encode([question] * 2, ["a tiger is huge.", longer])
 with torch.no_grad():
     print("token ids ", tuple(rollout.token_ids.shape), " (B, P + T): prompt, completion, padding")
     print("hidden    ", tuple(model.hidden(rollout).shape), "(B, T, H): one state for each completion token")
@@ -132,7 +134,8 @@ from rlhf_lib.training import RewardModelSettings, read_preferences, train_rewar
 train = read_preferences(data_path("preferences", "pocket-train.jsonl"))
 test = read_preferences(data_path("preferences", "pocket-test.jsonl"))
 annotator = world.annotator()
-gaps = [annotator.perceived(p.prompt, p.chosen) - annotator.perceived(p.prompt, p.rejected) for p in test]
+seen = annotator.perceived
+gaps = [seen(p.prompt, p.chosen) - seen(p.prompt, p.rejected) for p in test]
 ceiling = accuracy_ceiling(gaps, annotator.temperature)
 history = train_reward_model(model, train[:1500], RewardModelSettings(), held_out=test, evaluate_every=8)
 print(f"held-out accuracy {history.last('held_out_accuracy'):.3f}, ceiling {ceiling:.3f}")
@@ -167,7 +170,8 @@ from rlhf_lib.plots import plot_calibration
 from rlhf_lib.training import score_pairs
 
 with torch.no_grad():
-    c, r = (torch.cat(part) for part in zip(*(score_pairs(shipped, test[i : i + 64]) for i in range(0, len(test), 64)), strict=True))
+    parts = [score_pairs(shipped, test[i : i + 64]) for i in range(0, len(test), 64)]
+c, r = (torch.cat(part) for part in zip(*parts, strict=True))  # chosen and rejected, (n,) each
 difference = (c - r) * shipped.head.scale  # in the units of training, where sigmoid has its meaning
 flip = torch.tensor([random.Random(i).random() < 0.5 for i in range(len(test))])
 first_wins = torch.sigmoid(torch.where(flip, -difference, difference))
@@ -218,7 +222,9 @@ axis.legend();
 from rlhf_lib.objectives import balanced_comparison_loss, plackett_luce_loss
 
 rewards = torch.tensor([[1.0, 0.6, 0.5, -0.8]], requires_grad=True)  # best to worst
-for name, loss in (("Plackett-Luce", plackett_luce_loss(rewards)), ("balanced pairs", balanced_comparison_loss(rewards))):
+losses = {"Plackett-Luce": plackett_luce_loss, "balanced pairs": balanced_comparison_loss}
+for name, loss_of in losses.items():
+    loss = loss_of(rewards)
     push = -torch.autograd.grad(loss, rewards)[0][0]
     print(f"{name:15s} loss {loss:.3f}   push on each reward: {[round(v, 2) for v in push.tolist()]}")
 for margin in (0.0, 1.0, 3.0):
@@ -240,31 +246,35 @@ for margin in (0.0, 1.0, 3.0):
 # $$-\frac{1}{|S|}\sum_{t \in S} \log p_t(\ell_t), \qquad \ell_t \in \{\text{bad}, \text{neutral}, \text{good}\} \qquad \text{[RM-6]}$$
 #
 # Neutral steps are right in themselves but go on from a wrong number.
-
-# %%
-from rlhf_lib.rewards import OutcomeModel, ProcessModel
-from rlhf_lib.training import train_outcome_model, train_process_model
-
-examples = world.worked_sums(1500, seed=1)
-outcome, process = OutcomeModel(sft, seed=0), ProcessModel(sft, seed=0)
-orm = train_outcome_model(outcome, [(p, " ".join(s), right) for p, s, _, right in examples])
-prm = train_process_model(process, [(p, s, labels) for p, s, labels, _ in examples])
-print(f"training accuracy at the end: outcome {np.mean(orm.series('accuracy')[-5:]):.2f}, process {np.mean(prm.series('accuracy')[-5:]):.2f}")
+#
+# To see a wrong sum a model must compute it, and that takes more examples than manners do: `pocket-outcome` and `pocket-process` have seen 16,000 worked sums twice, half of them with a slip (`train_outcome_model` and
+# `train_process_model` in `make models`: a few minutes each). **Predict:** three lines, one slip in the first. What will the process model say about each of the three?
 
 # %%
 from rlhf_lib.plots import coloured_steps
+from rlhf_lib.rewards import OutcomeModel, ProcessModel
 from rlhf_lib.training import score_steps
 
-held_out = world.worked_sums(6, seed=2, split="test")
-coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _, _ in held_out])
+outcome, process = OutcomeModel.load("pocket-outcome"), ProcessModel.load("pocket-process")
+sums = world.worked_sums(150, seed=2, split="test")
+coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _, _ in sums[:6]])
 
 # %% [markdown]
-# The colour of a step is P(good) − P(bad). Compare with the arithmetic: the process model points to *where* it went wrong. The outcome model gives one curve along the tokens and can
-# only say that things look worse from somewhere on:
+# The colour of a step is P(good) − P(bad). Check the arithmetic yourself: the process model points to *where* it went wrong, and it is not always right. How often on 150 unseen sums:
+
+# %%
+scores = [score_steps(process, p, steps) for p, steps, _, _ in sums]
+for label, name in enumerate(("bad", "neutral", "good")):
+    marked = [np.array(marks) == label for _, _, marks, _ in sums]
+    given = np.concatenate([found.numpy()[mark] for mark, found in zip(marked, scores, strict=True)])
+    print(f"steps that are {name:8s} mean P(good) − P(bad) {given.mean():+.2f}   above 0: {(given > 0).mean():.0%}")
+
+# %% [markdown]
+# The outcome model was never told which step failed. It gives one curve along the tokens:
 
 # %%
 fig, axis = figure(height=2.9, width=7.4)
-for p, steps, _, right in held_out[:4]:
+for p, steps, _, right in sums[:6]:
     rollout = outcome.encode([p], [" ".join(steps)])
     with torch.no_grad():
         curve = torch.sigmoid(outcome.token_scores(rollout))[0]
@@ -275,7 +285,24 @@ axis.legend(unique.values(), unique.keys(), title="final answer")
 axis.set(xlabel="completion token", ylabel="P(right in the end)", ylim=(0, 1));
 
 # %% [markdown]
-# To score a whole answer, token or step scores are put together by their last value, mean, minimum or product. The minimum is the natural choice for steps: one wrong step spoils the result.
+# To score a whole answer, step scores are put together: the last, the mean, the minimum, the product. One wrong step spoils the result, which speaks for the minimum. Measured, as the share of (right, wrong) pairs of answers that are in order:
+
+# %%
+truth = np.array([right for *_, right in sums])
+good = [(found + 1) / 2 for found in scores]  # from -1..1 to 0..1
+with torch.no_grad():
+    rollouts = [outcome.encode([p], [" ".join(steps)]) for p, steps, _, _ in sums]
+    logits = [outcome.token_scores(rollout)[0] for rollout in rollouts]
+totals = {
+    "process, last step": [float(g[-1]) for g in good], "process, mean": [float(g.mean()) for g in good],
+    "process, minimum": [float(g.min()) for g in good], "process, product": [float(g.prod()) for g in good],
+    "outcome, last token": [float(z[-1]) for z in logits], "outcome, mean": [float(z.mean()) for z in logits],
+}
+order = {}
+for name, total in totals.items():
+    above = np.array(total)[truth][:, None] - np.array(total)[~truth][None, :]
+    order[name] = float((above > 0).mean() + 0.5 * (above == 0).mean())
+    print(f"{name:20s} {order[name]:.2f}")
 
 # %% [markdown]
 # ## 10. Ask a language model: the generative judge
@@ -289,7 +316,8 @@ from rlhf_lib.evaluation import proportion
 from rlhf_lib.rewards import judge_both_orders
 
 some = test[:200]
-verdicts = judge_both_orders(sft, [p.prompt for p in some], [p.chosen for p in some], [p.rejected for p in some])
+questions, better, worse = zip(*((p.prompt, p.chosen, p.rejected) for p in some), strict=True)
+verdicts = judge_both_orders(sft, questions, better, worse)
 print("judge:        ", proportion(float((verdicts > 0.5).sum()), len(some)))
 print("reward model: ", proportion(float((difference[:200] > 0).sum()), len(some)))
 
@@ -347,7 +375,8 @@ effects, gold_effects = {}, {}
 for name, change in changes.items():
     changed = [change(p, t) for p, t in zip(base_prompts, plain, strict=True)]
     effects[name] = mean_interval(shipped.score_texts(base_prompts, changed) - before)
-    gold_effects[name] = mean_interval([world.gold(p, b) - world.gold(p, a) for p, a, b in zip(base_prompts, plain, changed, strict=True)])
+    triples = zip(base_prompts, plain, changed, strict=True)
+    gold_effects[name] = mean_interval([world.gold(p, b) - world.gold(p, a) for p, a, b in triples])
 plot_effects(effects, "what moves the reward", "change of the reward (sd of SFT answers)");
 
 # %%
@@ -533,11 +562,13 @@ exercise("my_outcome_loss").check(my_outcome_loss).assert_right()
 
 # %% tags=["claims"]
 assert same_choice > same_mark, "annotators agree more on choices than on marks"
-assert 0.58 < history.last("held_out_accuracy") < ceiling + 0.02, "better than a coin, not better than the ceiling"
+reached = history.last("held_out_accuracy")
+assert 0.58 < reached < ceiling + 0.02, "better than a coin, not better than the ceiling"
 assert history.last("held_out_loss") < math.log(2), "and better than knowing nothing"
 assert overfit.last("held_out_loss") > min(overfit.series("held_out_loss")) + 0.05, "more epochs hurt"
-assert np.mean(prm.series("accuracy")[-5:]) > 0.7, "the process model learns to see wrong steps"
-assert effects["praise twice"].value > 0 > gold_effects["praise twice"].value, "flattery: reward up, gold down"
+assert order["process, minimum"] > 0.7, "the process model sees wrong steps"
+praised, truly = effects["praise twice"].value, gold_effects["praise twice"].value
+assert praised > 0 > truly, "flattery: reward up, gold down"
 assert abs(float((verdicts > 0.5).float().mean()) - 0.5) < 0.2, "an untrained judge is near a coin"
 print("all claims hold")
 

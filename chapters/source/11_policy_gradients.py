@@ -126,7 +126,8 @@ from rlhf_lib.objectives import group_advantages, rloo_advantages
 generator = torch.Generator().manual_seed(2)
 actions = torch.multinomial(p.expand(20_000, 5), 4, replacement=True, generator=generator)
 scores = torch.nn.functional.one_hot(actions, 5) - p
-for name, advantages in (("mean of all", group_advantages(rewards[actions], "none")), ("mean of the others", rloo_advantages(rewards[actions]))):
+of_all, of_others = group_advantages(rewards[actions], "none"), rloo_advantages(rewards[actions])
+for name, advantages in (("mean of all", of_all), ("mean of the others", of_others)):
     g = (advantages[..., None] * scores).mean(1)
     print(f"{name:19s} {g.mean(0).numpy().round(3)}   variance {g.var(0).sum():.3f}")
 print(f"{'exact':19s} {exact.numpy().round(3)}")
@@ -163,7 +164,8 @@ objective_lab()
 logp = torch.full((2, 1), -1.0, requires_grad=True)
 loss, metrics = policy_loss(logp, logp.detach(), torch.tensor([1.0, -1.0]), torch.ones(2, 1), "ppo")
 loss.backward()
-print(f"loss {abs(loss.item()):.4f}, gradient {logp.grad.flatten().tolist()}, clip fraction {metrics['clip_fraction']}")
+print(f"loss {abs(loss.item()):.4f}, gradient {logp.grad.flatten().tolist()}")
+print(f"clip fraction {metrics['clip_fraction']}")
 
 # %% [markdown]
 # ## 6. A value function, and GAE
@@ -184,8 +186,10 @@ from rlhf_lib.objectives import gae, reward_to_go
 r, v, mask = torch.tensor([[0.0, 1.0]]), torch.tensor([[0.4, 0.6]]), torch.ones(1, 2)
 last = 1.0 - 0.6
 first = (0.0 + 0.9 * 0.6 - 0.4) + 0.9 * 0.5 * last
-print(f"by hand [{first:.3f}, {last:.3f}]   library {[round(x, 3) for x in gae(r, v, mask, 0.9, 0.5)[0][0].tolist()]}")
-print(f"lambda 1: {[round(x, 3) for x in gae(r, v, mask, 0.9, 1.0)[0][0].tolist()]} = reward-to-go − V: {[round(x, 3) for x in (reward_to_go(r, mask, 0.9) - v)[0].tolist()]}")
+print(f"by hand  [{first:.3f}, {last:.3f}]")
+print("library ", gae(r, v, mask, 0.9, 0.5)[0][0].numpy().round(3))
+print("lambda 1", gae(r, v, mask, 0.9, 1.0)[0][0].numpy().round(3))
+print("reward-to-go − V", (reward_to_go(r, mask, 0.9) - v)[0].numpy().round(3))
 
 # %% [markdown]
 # **Predict:** the value function is wrong by a fixed error at each step, and rewards are noisy. Which λ estimates the first advantage best?
@@ -219,8 +223,8 @@ axes[0].legend();
 from rlhf_lib.objectives import whiten
 
 x, ragged = torch.tensor([[1.0, 3.0, 0.0, 0.0]]), torch.tensor([[1.0, 1.0, 0.0, 0.0]])
-print("right:", [round(value, 2) for value in whiten(x, ragged)[0].tolist()])
-print("with padding in the statistics:", [round(value, 2) for value in whiten(x, torch.ones(1, 4))[0].tolist()])
+print("right:", whiten(x, ragged)[0].numpy().round(2))
+print("with padding in the statistics:", whiten(x, torch.ones(1, 4))[0].numpy().round(2))
 
 # %% [markdown]
 # ## 7. GRPO: the group is the value function
@@ -275,7 +279,8 @@ from rlhf_lib.objectives import masked_aggregate
 values, mask = torch.zeros(2, 10), torch.zeros(2, 10)
 values[0, :5], mask[0, :5] = torch.tensor([1.0, 1, 1, 1, 10]), 1
 values[1], mask[1] = torch.tensor([1.0] * 9 + [10]), 1
-print({name: round(masked_aggregate(values, mask, name).item(), 3) for name in ("sequence", "token", "fixed")})
+for name in ("sequence", "token", "fixed"):
+    print(f"{name:9s} {masked_aggregate(values, mask, name):.3f}")
 
 # %% tags=["lab"]
 from rlhf_lib.labs import aggregation_lab
@@ -296,8 +301,8 @@ import pandas as pd
 
 from rlhf_lib.training import PRESETS
 
-rows = {name: {"advantage": s.advantage, "loss": s.algorithm, "aggregate": s.aggregate, "clip": f"{s.clip_low:g} / {s.clip_high:g}", "updates": s.epochs * s.minibatches, "KL in": s.kl_in} for name in PRESETS for s in [preset(name)]}
-pd.DataFrame(rows).T
+fields = ("advantage", "algorithm", "aggregate", "clip_low", "clip_high", "epochs", "minibatches", "kl_in")
+pd.DataFrame({name: {f: getattr(preset(name), f) for f in fields} for name in PRESETS}).T
 
 # %%
 ratios = torch.tensor([[1.1, 1.7]])
@@ -305,7 +310,8 @@ for name in ("ppo", "gspo", "cispo"):
     logp = ratios.log().requires_grad_()
     loss, found = policy_loss(logp, torch.zeros(1, 2), torch.tensor([1.0]), torch.ones(1, 2), name)
     loss.backward()
-    print(f"{name:6s} push on two tokens with ratios 1.1 and 1.7: {[round(-x, 2) for x in logp.grad[0].tolist()]}  clip fraction {found['clip_fraction']:.1f}")
+    push = -logp.grad[0].numpy().round(2)
+    print(f"{name:6s} push on tokens with ratios 1.1 and 1.7: {push}  clipped {found['clip_fraction']:.1f}")
 
 # %% [markdown]
 # PPO silences the second token; GSPO silences both, since their mean ratio is beyond the range; CISPO keeps both, at a bounded weight.
@@ -319,7 +325,8 @@ for name in ("ppo", "gspo", "cispo"):
 from rlhf_lib.plots import plot_timeline, timeline
 
 seconds = [3, 5, 3, 8, 3, 4]  # one batch has a very long answer
-lines = {"synchronous": timeline(seconds, 3.0, 0), "asynchronous, one update behind": timeline(seconds, 3.0, 1)}
+behind = "asynchronous, one update behind"
+lines = {"synchronous": timeline(seconds, 3.0, 0), behind: timeline(seconds, 3.0, 1)}
 plot_timeline(lines);
 
 # %% [markdown]
@@ -339,17 +346,20 @@ each = (rewards[a] - mean_reward)[:, None] * (torch.nn.functional.one_hot(a, 5) 
 for name, cap in (("no weights", None), ("full weights", 1e6), ("truncated at 2", 2.0)):
     w = 1.0 if cap is None else importance_weights(p[a].log(), q[a].log(), cap)[:, None]
     g = w * each
-    print(f"{name:15s} error of the mean {(g.mean(0) - exact).norm():.3f}   variance {g.var(0).sum():.2f}")
+    off = (g.mean(0) - exact).norm()
+    print(f"{name:15s} error of the mean {off:.3f}   variance {g.var(0).sum():.2f}")
 
 # %% [markdown]
 # Full weights are right on average and noisy; truncation gives up a little of the first for the second. In a real run: a sampler that is four updates behind, with and without the correction.
 
 # %%
-stale = {}
-for name, changes in {"fresh": {}, "4 updates old": {"staleness": 4}, "4 updates old, TIS": {"staleness": 4, "tis_cap": 2.0}}.items():
+stale, old = {}, {"staleness": 4}
+cases = {"fresh": {}, "4 updates old": old, "4 updates old, TIS": {**old, "tis_cap": 2.0}}
+for name, changes in cases.items():
     settings = preset("rloo", steps=12, prompts_per_step=12, learning_rate=6e-4, **changes)
     stale[name] = train_online(sft.copy(), requests, gold, settings)
-    print(f"{name:20s} gold {np.mean(stale[name].series('proxy')[-4:]):+.2f}   largest ratio {max(stale[name].series('ratio_max')):.2f}")
+    end, ratio = np.mean(stale[name].series("proxy")[-4:]), max(stale[name].series("ratio_max"))
+    print(f"{name:20s} gold {end:+.2f}   largest ratio {ratio:.2f}")
 
 # %% [markdown]
 # One seed and twelve steps decide nothing about which is better; the ratios show what the correction has to do.
@@ -380,14 +390,14 @@ for kind in ("k1", "k2", "k3"):
 
 # %%
 theta = pi.clone().requires_grad_()
-print("gradient of KL(π‖ref):     ", torch.autograd.grad(exact_kl(theta, ref), theta)[0].numpy().round(3))
-theta = pi.clone().requires_grad_()
-print("gradient of KL(ref‖π):     ", torch.autograd.grad(exact_kl(ref, theta), theta)[0].numpy().round(3))
+for name, kl in (("KL(π‖ref)", exact_kl(theta, ref)), ("KL(ref‖π)", exact_kl(ref, theta))):
+    print(f"gradient of {name}:     ", torch.autograd.grad(kl, theta)[0].numpy().round(3))
 for kind in ("k1", "k2", "k3"):
     theta = pi.clone().requires_grad_()
     estimate = kl_estimate(theta.log_softmax(0), ref, kind)
     expectation = (pi.exp() * estimate).sum()  # pi.exp() is a constant: sampling has no gradient
-    print(f"expected gradient of {kind}:   ", torch.autograd.grad(expectation, theta)[0].numpy().round(3))
+    gradient = torch.autograd.grad(expectation, theta)[0]
+    print(f"expected gradient of {kind}:   ", gradient.numpy().round(3))
 
 # %% [markdown]
 # **k1 in the loss pulls nowhere**: its expected gradient is zero, and it adds only noise. k2's is the KL's own gradient. k3's, which GRPO uses, is the gradient of the *other* KL, $\mathrm{KL}(\pi_{ref}\|\pi)$. It pulls to the reference as well, with other
@@ -396,7 +406,8 @@ for kind in ("k1", "k2", "k3"):
 # The coefficient can be steered to a target KL (Ziegler et al., 2019): $\beta \leftarrow \beta\,(1 + e\,n/\text{horizon})$ with $e = \mathrm{clip}(\mathrm{KL}/\text{target} - 1, \pm 0.2)$ [KL-3].
 
 # %%
-settings = preset("rloo", steps=25, prompts_per_step=12, learning_rate=4e-4, kl_target=2.0, kl_coefficient=0.02, kl_horizon=200)
+controller = dict(kl_target=2.0, kl_coefficient=0.02, kl_horizon=200)
+settings = preset("rloo", steps=25, prompts_per_step=12, learning_rate=4e-4, **controller)
 steered = train_online(sft.copy(), requests, gold, settings)
 plot_history(steered, ("kl", "kl_coefficient", "proxy"));
 
@@ -422,7 +433,8 @@ from rlhf_lib.evaluation.bands import load_band
 bands = load_band("algorithms")
 fig, axes = figure(2, 4, height=2.1, sharex=True, sharey=True)
 for axis, (name, run) in zip(axes.flat, runs.items(), strict=True):
-    axis.fill_between(range(len(bands[name]["low"])), bands[name]["low"], bands[name]["high"], color="0.87")
+    low, high = bands[name]["low"], bands[name]["high"]
+    axis.fill_between(range(len(low)), low, high, color="0.87")
     axis.plot(smooth(run.series("proxy")), lw=2)
     axis.set_title(name)
 fig.supxlabel("step", fontsize=9)
@@ -604,12 +616,14 @@ exercise("my_gae").check(my_gae).assert_right()
 # %% tags=["claims"]
 assert ((estimates.mean(0) - exact).abs() < 4 * error).all(), "the score-function estimate is unbiased"
 assert np.mean(curve[-3:]) > curve[0], "REINFORCE in twenty lines learns"
-assert score_function_estimates(50_000, mean_reward, 1).var(0).sum() < score_function_estimates(50_000, 0.0, 1).var(0).sum(), "a baseline lowers the variance"
-better = [name for name, run in runs.items() if np.mean(run.series("proxy")[-4:]) > run.series("proxy")[0]]
+variance = {b: score_function_estimates(50_000, b, 1).var(0).sum() for b in (0.0, mean_reward)}
+assert variance[mean_reward] < variance[0.0], "a baseline lowers the variance"
+gained = {name: np.mean(run.series("proxy")[-4:]) - run.series("proxy")[0] for name, run in runs.items()}
+better = [name for name, gain in gained.items() if gain > 0]
 assert len(better) >= 6, f"nearly all algorithms improve on one seed; only {better} did"
 assert max(stale["4 updates old"].series("ratio_max")) > 1.2, "stale samples move the ratio"
 assert steered.series("kl_coefficient")[-1] != 0.02, "the controller steers"
-assert lines["asynchronous, one update behind"].seconds < lines["synchronous"].seconds, "asynchronous is quicker"
+assert lines[behind].seconds < lines["synchronous"].seconds, "asynchronous is quicker"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]

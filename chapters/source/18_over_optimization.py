@@ -65,8 +65,8 @@ fig = plot_rise_and_fall(
 )
 
 # %%
-print(f"gold: {shape.start:+.2f} at the start, {shape.peak:+.2f} at step {shape.peak_step}, {shape.end:+.2f} at the end")
-print(f"a rise of {shape.rise:.2f} standard deviations of single SFT answers; then {shape.fall:.0%} of the gain is lost")
+print(f"gold: {shape.start:+.2f}, peak {shape.peak:+.2f} at step {shape.peak_step}, end {shape.end:+.2f}")
+print(f"a rise of {shape.rise:.2f} sd of SFT answers; then {shape.fall:.0%} of the gain is lost")
 print("the proxy kept rising:", shape.proxy_kept_rising)
 
 # %% [markdown]
@@ -143,7 +143,8 @@ curve_best, curve_rl = fit_best_of_n_curve(d_best, gain_best), fit_rl_curve(d_rl
 
 # %%
 fig, axes = figure(1, 2, height=3.2)
-for axis, d, gain, curve, name in ((axes[0], d_best, gain_best, curve_best, "best-of-n"), (axes[1], d_rl, gain_rl, curve_rl, "RL")):
+panels = {"best-of-n": (d_best, gain_best, curve_best), "RL": (d_rl, gain_rl, curve_rl)}
+for axis, (name, (d, gain, curve)) in zip(axes, panels.items(), strict=True):
     axis.plot(d, gain, "o", ms=4, color="#0072B2", label="gold gain, measured")
     grid = np.linspace(0.05, max(d), 100)
     axis.plot(grid, curve(grid), "k--", lw=1.2, label=f"fit: α {curve.alpha:.2f}, β {curve.beta:.2f}")
@@ -164,7 +165,7 @@ from rlhf_lib.labs.over_optimization import curves
 
 
 def compare(title, runs):
-    """Gold against distance for several cells of the grid: label -> (pairs, noise, bias, members, beta)."""
+    """Proxy and gold of several cells of the grid: label -> (pairs, noise, bias, members, beta)."""
     fig, (left, right) = figure(1, 2, height=2.9)
     for label, cell in runs.items():
         found = curves(*cell, "RL")
@@ -183,7 +184,8 @@ compare("noisier annotators", {f"noise {t}": (1000, t, 1.0, 1, 0.0) for t in (0.
 compare("fair annotators", {name: (4000, 0.3, b, 1, 0.0) for name, b in (("biased", 1.0), ("fair", 0.0))})
 
 # %%
-compare("a cautious ensemble: mean − std of three", {f"{m} reward model(s)": (1000, 0.3, 1.0, m, 0.0) for m in (1, 3)})
+members = {f"{m} reward model(s)": (1000, 0.3, 1.0, m, 0.0) for m in (1, 3)}
+compare("a cautious ensemble: mean − std of three", members)
 compare("a KL penalty", {f"β = {b}": (1000, 0.3, 1.0, 1, b) for b in (0.0, 0.05, 0.2)})
 
 # %% [markdown]
@@ -193,13 +195,16 @@ compare("a KL penalty", {f"β = {b}": (1000, 0.3, 1.0, 1, b) for b in (0.0, 0.05
 import pandas as pd
 
 cells = {
-    "1000 pairs": (1000, 0.3, 1.0, 1, 0.0), "300 pairs": (300, 0.3, 1.0, 1, 0.0), "4000 pairs": (4000, 0.3, 1.0, 1, 0.0),
-    "noise 1.0": (1000, 1.0, 1.0, 1, 0.0), "fair annotators": (1000, 0.3, 0.0, 1, 0.0), "ensemble of 3": (1000, 0.3, 1.0, 3, 0.0),
+    "1000 pairs": (1000, 0.3, 1.0, 1, 0.0),
+    "300 pairs": (300, 0.3, 1.0, 1, 0.0), "4000 pairs": (4000, 0.3, 1.0, 1, 0.0),
+    "noise 1.0": (1000, 1.0, 1.0, 1, 0.0), "fair annotators": (1000, 0.3, 0.0, 1, 0.0),
+    "ensemble of 3": (1000, 0.3, 1.0, 3, 0.0),
     "β = 0.05": (1000, 0.3, 1.0, 1, 0.05), "β = 0.2": (1000, 0.3, 1.0, 1, 0.2),
 }
 found = {name: curves(*cell, "RL") for name, cell in cells.items()}
-table = pd.DataFrame({name: {"peak of gold": f["gold"].max(), "gold at the end": f["gold"][-1], "KL at the end": f["kl"][-1]} for name, f in found.items()})
-table.T.round(2)
+columns = ("peak of gold", "gold at the end", "KL at the end")
+rows = {name: (f["gold"].max(), f["gold"][-1], f["kl"][-1]) for name, f in found.items()}
+pd.DataFrame.from_dict(rows, orient="index", columns=columns).round(2)
 
 # %% [markdown]
 # One run a cell, so small differences mean nothing. The large ones:
@@ -354,9 +359,11 @@ assert shape.fall >= 0.5, "then it loses at least half of that gain"
 assert shape.proxy_kept_rising, "while the proxy keeps rising"
 assert best.gold[-1] > best.gold[0] and best.proxy[-1] > best.proxy[0], "best-of-64 still helps both"
 assert found["β = 0.2"]["gold"][-1] > found["1000 pairs"]["gold"][-1], "a strong KL penalty ends higher"
-assert found["β = 0.2"]["kl"][-1] < found["β = 0.05"]["kl"][-1] < found["1000 pairs"]["kl"][-1], "and nearer"
+end_kl = [found[name]["kl"][-1] for name in ("β = 0.2", "β = 0.05", "1000 pairs")]
+assert end_kl == sorted(end_kl), "and nearer"
 before, after = signs["SFT"], signs["at the end"]
-assert any(after[s] > before[s] + 0.2 for s in ("flattery", "repetition", "ungrammatical", "confident tone", "stock phrases")), "signs show"
+watched = ("flattery", "repetition", "ungrammatical", "confident tone", "stock phrases")
+assert any(after[sign] > before[sign] + 0.2 for sign in watched), "signs show"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]

@@ -21,7 +21,7 @@ NOISE = (0.3, 1.0)
 BIAS = (0.0, 1.0)
 MEMBERS = (1, 3)
 BETAS = (0.0, 0.05, 0.2)
-STEPS, PROMPTS_PER_STEP = 50, 16
+STEPS, PROMPTS_PER_STEP = 50, 10
 METRICS = ("proxy", "gold", "kl", "length")
 FILE = data_path("over_optimization", "grid.json")
 
@@ -31,20 +31,21 @@ def key(setting: Setting) -> str:
     return f"{setting.pairs} {setting.noise} {setting.bias} {setting.members} {setting.beta}"
 
 
-def run_cells(pairs: int, noise: float, bias: float, members: int) -> dict[str, dict]:
-    """All cells that share one proxy."""
+def run_cells(pairs: int, noise: float, bias: float) -> dict[str, dict]:
+    """All cells that share their reward models: the single one is the first of the ensemble."""
     world, policy = PocketWorld(), load_policy("pocket-sft")
     comparisons = read_preferences(data_path("preferences", "pocket-train.jsonl"))
-    proxy = train_proxy(policy, world, comparisons, Setting(pairs, noise, bias, members))
-    best = best_of_n_curve(policy, world, proxy, prompts=32)
+    cautious = train_proxy(policy, world, comparisons, Setting(pairs, noise, bias, max(MEMBERS)))
     cells = {}
-    for beta in BETAS:
-        setting = Setting(pairs, noise, bias, members, beta)
-        settings = main_settings(setting, STEPS, PROMPTS_PER_STEP)
-        history = train_against(policy.copy(), world, proxy, settings)
-        curves = {m: [round(v, 3) for v in history.series(m)] for m in METRICS}
+    for members, proxy in zip(MEMBERS, (cautious.models[0], cautious), strict=True):
+        best = best_of_n_curve(policy, world, proxy, prompts=32)
         rounded = {k: [round(v, 3) for v in getattr(best, k)] for k in ("n", "kl", "proxy", "gold")}
-        cells[key(setting)] = {"rl": curves, "best_of_n": rounded, "samples": history.samples}
+        for beta in BETAS:
+            setting = Setting(pairs, noise, bias, members, beta)
+            settings = main_settings(setting, STEPS, PROMPTS_PER_STEP)
+            history = train_against(policy.copy(), world, proxy, settings)
+            curves = {m: [round(v, 3) for v in history.series(m)] for m in METRICS}
+            cells[key(setting)] = {"rl": curves, "best_of_n": rounded, "samples": history.samples}
     return cells
 
 
@@ -53,9 +54,9 @@ def main(part: int = 0, parts: int = 1) -> None:
     FILE.parent.mkdir(parents=True, exist_ok=True)
     path = FILE if parts == 1 else FILE.with_suffix(f".{part}.json")
     cells = json.loads(path.read_text()) if path.exists() else {}
-    groups = list(itertools.product(PAIRS, NOISE, BIAS, MEMBERS))[part::parts]
+    groups = list(itertools.product(PAIRS, NOISE, BIAS))[part::parts]
     for number, group in enumerate(groups, start=1):
-        if key(Setting(*group, BETAS[-1])) not in cells:
+        if key(Setting(*group, MEMBERS[-1], BETAS[-1])) not in cells:
             cells |= run_cells(*group)
             path.write_text(json.dumps(cells, separators=(",", ":")))
         print(f"{number}/{len(groups)} {group}", flush=True)

@@ -54,12 +54,13 @@ def relabel(
 ) -> list[Preference]:
     """The first `setting.pairs` comparisons, labelled anew by the setting's annotators.
 
-    With several members each gets labels of its own seed over a bootstrap of the same answers.
+    Members after the first get labels of their own seed over a bootstrap of the same answers, so that
+    the first member of an ensemble is the single reward model of the same setting.
     """
     annotator = world.annotator(HUMAN_BIAS.scaled(setting.bias), max(setting.noise, 1e-6))
     rng = random.Random(f"{setting.seed} {member}")
     chosen = pairs[: setting.pairs]
-    if setting.members > 1:
+    if member > 0:
         chosen = rng.choices(chosen, k=len(chosen))
     return [annotator.prefer(p.prompt, p.chosen, p.rejected, rng) for p in chosen]
 

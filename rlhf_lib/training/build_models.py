@@ -14,12 +14,18 @@ import time
 from pathlib import Path
 
 from ..lm import Decoder, DecoderConfig, Policy, load_policy, train_tokenizer
-from ..rewards import RewardModel
+from ..rewards import OutcomeModel, ProcessModel, RewardModel
 from ..runtime import data_path, set_seed
 from ..world import PocketWorld, label_pairs
 from .preferences import write_preferences
 from .pretrain import PretrainSettings, train_language_model
-from .reward_model import RewardModelSettings, train_reward_model
+from .reward_model import (
+    RewardModelSettings,
+    score_steps,
+    train_outcome_model,
+    train_process_model,
+    train_reward_model,
+)
 from .sft import SFTSettings, train_sft
 
 SEED = 0
@@ -133,6 +139,59 @@ def build_reward() -> None:
     )
 
 
+WORKED_SUMS = 16_000
+ON_SUMS = RewardModelSettings(seed=SEED, learning_rate=1e-3, epochs=2, batch_size=16)
+
+
+def build_outcome() -> None:
+    """pocket-outcome: an outcome reward model on worked sums that are right or wrong at the end."""
+    world, started = PocketWorld(), time.perf_counter()
+    model = OutcomeModel(load_policy("pocket-sft"), seed=SEED)
+    examples = [(p, " ".join(s), right) for p, s, _, right in world.worked_sums(WORKED_SUMS, SEED)]
+    history = train_outcome_model(model, examples, ON_SUMS)
+    model.save(folder("pocket-outcome"))
+    write_card(
+        "pocket-outcome",
+        f"An outcome reward model: pocket-sft with a scalar head, two epochs on {WORKED_SUMS} worked "
+        "sums. At each token: the logit that the final number will be right.",
+        f"Accuracy by the mean logit, last 100 batches: {_late(history, 100):.3f}.",
+        time.perf_counter() - started,
+        "outcome",
+    )
+
+
+def build_process() -> None:
+    """pocket-process: a process reward model on the steps of the same worked sums."""
+    world, started = PocketWorld(), time.perf_counter()
+    model = ProcessModel(load_policy("pocket-sft"), seed=SEED)
+    examples = [(p, s, labels) for p, s, labels, _ in world.worked_sums(WORKED_SUMS, SEED)]
+    train_process_model(model, examples, ON_SUMS)
+    model.save(folder("pocket-process"))
+    write_card(
+        "pocket-process",
+        f"A process reward model: pocket-sft with a head of three outputs, two epochs on {WORKED_SUMS} "
+        "worked sums. At the end of each step: logits of bad, neutral and good.",
+        f"Share of held-out calculations judged rightly as good or not: {step_accuracy(model, world):.3f}.",
+        time.perf_counter() - started,
+        "process",
+    )
+
+
+def step_accuracy(model: ProcessModel, world: PocketWorld, n: int = 300) -> float:
+    """How often the sign of P(good) - P(bad) is right on the two calculations of held-out sums."""
+    examples = world.worked_sums(n, seed=2, split="test")
+    judged = [
+        (score > 0) == (label == 2)
+        for prompt, steps, labels, _ in examples
+        for score, label in zip(score_steps(model, prompt, steps)[:2], labels[:2], strict=True)
+    ]
+    return sum(map(bool, judged)) / len(judged)
+
+
+def _late(history, count: int) -> float:
+    return sum(history.series("accuracy")[-count:]) / count
+
+
 def write_card(name: str, what: str, quality: str, seconds: float, command: str) -> None:
     """The model card beside the weights."""
     folder(name).joinpath("README.md").write_text(
@@ -143,7 +202,13 @@ def write_card(name: str, what: str, quality: str, seconds: float, command: str)
     )
 
 
-BUILDERS = {"base": build_base, "sft": build_sft, "reward": build_reward}
+BUILDERS = {
+    "base": build_base,
+    "sft": build_sft,
+    "reward": build_reward,
+    "outcome": build_outcome,
+    "process": build_process,
+}
 
 
 def main(names: list[str]) -> None:
