@@ -137,7 +137,7 @@ annotator = world.annotator()
 seen = annotator.perceived
 gaps = [seen(p.prompt, p.chosen) - seen(p.prompt, p.rejected) for p in test]
 ceiling = accuracy_ceiling(gaps, annotator.temperature)
-history = train_reward_model(model, train[:1500], RewardModelSettings(), held_out=test, evaluate_every=8)
+history = train_reward_model(model, train[:1500], RewardModelSettings(), test[:300], evaluate_every=8)
 print(f"held-out accuracy {history.last('held_out_accuracy'):.3f}, ceiling {ceiling:.3f}")
 
 # %%
@@ -150,8 +150,8 @@ axis.fill_between(band["step"], band["low"], band["high"], color="0.87", label="
 axis.plot(steps, history.series("held_out_accuracy"), "o-", ms=3, label="this run")
 axis.axhline(ceiling, ls="--", color="#D55E00", label="ceiling of the labels")
 axis.axhline(0.5, ls=":", color="0.5", label="a coin")
-axis.set(xlabel="step (32 pairs each)", ylabel="held-out accuracy", ylim=(0.45, 0.9))
-axis.legend(ncols=2);
+axis.set(xlabel="step (32 pairs each)", ylabel="held-out accuracy", ylim=(0.4, 0.9))
+axis.legend(ncols=2, loc="lower right");
 
 # %% [markdown]
 # Manners are learned in the first dozen steps: repetition, wandering off, unfinished ends. Whether a fact is *true* comes late, if at all. That is
@@ -189,8 +189,8 @@ plot_calibration(found);
 
 # %%
 memoriser = RewardModel.from_policy(sft, seed=1)
-settings = RewardModelSettings(epochs=5, batch_size=30)
-overfit = train_reward_model(memoriser, train[:300], settings, held_out=test[:200], evaluate_every=5)
+settings = RewardModelSettings(epochs=4, batch_size=30)
+overfit = train_reward_model(memoriser, train[:300], settings, held_out=test[:200], evaluate_every=10)
 steps = [row["step"] / 10 for row in overfit.rows if "held_out_loss" in row]
 fig, axis = figure(height=2.9, width=6.2)
 axis.plot(np.arange(len(overfit.rows)) / 10, overfit.series("loss"), alpha=0.6, label="training loss")
@@ -267,7 +267,7 @@ scores = [score_steps(process, p, steps) for p, steps, _, _ in sums]
 for label, name in enumerate(("bad", "neutral", "good")):
     marked = [np.array(marks) == label for _, _, marks, _ in sums]
     given = np.concatenate([found.numpy()[mark] for mark, found in zip(marked, scores, strict=True)])
-    print(f"steps that are {name:8s} mean P(good) − P(bad) {given.mean():+.2f}   above 0: {(given > 0).mean():.0%}")
+    print(f"{name:8s} steps: mean P(good) − P(bad) {given.mean():+.2f}, above 0: {(given > 0).mean():.0%}")
 
 # %% [markdown]
 # The outcome model was never told which step failed. It gives one curve along the tokens:
@@ -303,6 +303,9 @@ for name, total in totals.items():
     above = np.array(total)[truth][:, None] - np.array(total)[~truth][None, :]
     order[name] = float((above > 0).mean() + 0.5 * (above == 0).mean())
     print(f"{name:20s} {order[name]:.2f}")
+
+# %% [markdown]
+# How the steps are put together matters little here. What matters is what the model was told: with a label for each step it learned more from the same answers.
 
 # %% [markdown]
 # ## 10. Ask a language model: the generative judge
@@ -383,7 +386,7 @@ plot_effects(effects, "what moves the reward", "change of the reward (sd of SFT 
 plot_effects(gold_effects, "what moves the gold utility", "change of the gold utility (points)");
 
 # %% [markdown]
-# Read the two pictures against each other. The annotators' weakness for praise and certainty has become the model's. And an untruth, which costs two gold points, hardly moves the reward: most pairs differed in their
+# Read the two pictures against each other. The annotators' weakness for praise and certainty has become the model's. And an untruth, the dearest fault of all in gold points, hardly moves the reward: most pairs differed in their
 # manners, so that is what it learned to see. A policy that is trained on this reward will find that out (chapter 18).
 
 # %% [markdown] tags=["lab"]
@@ -398,7 +401,7 @@ data = prepare(sft, world, train[:1200])
 annotator_lab(data)
 
 # %% [markdown]
-# The same without sliders: the reward of two answers as the annotator's liking for flattery grows.
+# The same without sliders: how far a flattering and a false answer lie above the plain right one, as the annotator's liking for flattery grows. (Only differences mean anything: each refit has a zero of its own.)
 
 # %%
 from rlhf_lib.labs.annotator import SHOWN
@@ -406,10 +409,11 @@ from rlhf_lib.labs.annotator import SHOWN
 strengths = np.linspace(0, 2, 9)
 fits = [refit(data, pairs=800, noise=0.3, length=0.0, flattery=s) for s in strengths]
 fig, axis = figure(height=2.9, width=6.6)
-for i in (0, 2, 6):
-    axis.plot(strengths, [fit.rewards[i] for fit in fits], "o-", ms=3, label=SHOWN[i])
-axis.set(xlabel="annotator's bias to flattery (gold points per phrase)", ylabel="reward")
-axis.legend();
+for i in (2, 6):
+    axis.plot(strengths, [fit.rewards[i] - fit.rewards[0] for fit in fits], "o-", ms=3, label=SHOWN[i])
+axis.axhline(0, color="0.4", lw=1, ls="--", label=SHOWN[0])
+axis.set(xlabel="annotator's bias to flattery (gold points per phrase)", ylabel="reward above the plain answer")
+fig.legend(loc="outside upper center", ncols=3);
 
 # %% [markdown]
 # ## 15. Exercises
@@ -566,7 +570,8 @@ reached = history.last("held_out_accuracy")
 assert 0.58 < reached < ceiling + 0.02, "better than a coin, not better than the ceiling"
 assert history.last("held_out_loss") < math.log(2), "and better than knowing nothing"
 assert overfit.last("held_out_loss") > min(overfit.series("held_out_loss")) + 0.05, "more epochs hurt"
-assert order["process, minimum"] > 0.7, "the process model sees wrong steps"
+assert order["process, minimum"] > 0.8, "the process model sees wrong steps"
+assert order["process, mean"] > order["outcome, mean"], "and more than the outcome model"
 praised, truly = effects["praise twice"].value, gold_effects["praise twice"].value
 assert praised > 0 > truly, "flattery: reward up, gold down"
 assert abs(float((verdicts > 0.5).float().mean()) - 0.5) < 0.2, "an untrained judge is near a coin"

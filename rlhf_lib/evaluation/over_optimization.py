@@ -42,8 +42,8 @@ class Setting:
     seed: int = 0
 
 
-STEPS = 50
-PROMPTS_PER_STEP = 24
+STEPS = 60
+PROMPTS_PER_STEP = 20
 LEARNING_RATE = 6e-4
 WARMUP = 45
 """A long warm-up: small steps while the curve rises, larger ones once it has."""

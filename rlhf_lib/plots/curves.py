@@ -12,7 +12,7 @@ from ..training import History
 from .style import COLOURS, CYCLE, figure
 
 LABELS = {
-    "proxy": "proxy reward (sd of SFT answers)",
+    "proxy": "proxy (what is trained on)",
     "gold": "gold utility (points)",
     "kl": "KL to the reference (nats)",
     "length": "length (tokens)",

@@ -13,16 +13,16 @@ from .style import COLOURS, figure
 FILE = Path(__file__).resolve().parents[2] / "chapters" / "figures" / "over_optimization.png"
 
 
-def plot_free_and_held(band: dict):
+def plot_free_and_held(band: dict, held: dict):
     """Proxy and gold over steps, median and range of five seeds: without and with a KL penalty.
 
-    band: what `make claims` stores for chapter 18. Returns the matplotlib figure.
+    band, held: what `make claims` stores for chapter 18 without and with the penalty. Returns the matplotlib figure.
     """
     fig, axes = figure(1, 2, height=3.1, width=8.4, sharex=True)
     for axis, name in zip(axes, ("proxy", "gold"), strict=True):
         for label, part, style in (
             ("no KL penalty", band, "-"),
-            ("KL penalty", band["held"], "--"),
+            ("KL penalty", held, "--"),
         ):
             low, median, high = (np.array(part[name][key]) for key in ("low", "median", "high"))
             axis.fill_between(np.arange(len(low)), low, high, color=COLOURS[name], alpha=0.13, lw=0)
@@ -40,7 +40,9 @@ def plot_free_and_held(band: dict):
 def main() -> None:
     """Draw and save."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
-    plot_free_and_held(load_band("over_optimization")).savefig(FILE, dpi=110)
+    plot_free_and_held(load_band("over_optimization"), load_band("kl_penalty")).savefig(
+        FILE, dpi=110
+    )
     print(f"wrote {FILE.name}")
 
 
