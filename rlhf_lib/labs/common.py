@@ -76,6 +76,7 @@ class Lab:
                 ),
             ]
         )
+        self.view.add_class("rlhf-lab")
         self.redraw()
 
     def values(self) -> dict:

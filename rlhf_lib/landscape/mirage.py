@@ -20,7 +20,7 @@ from .proxy import (
 )
 from .scenes import Scene, scene
 from .terrain import EXTENT, Terrain
-from .tube import Tube, same_dice, tube
+from .tube import Tube, kl_tube, same_dice
 from .walker import Walks, rewards, walk, walker_of
 
 
@@ -87,13 +87,13 @@ def climb(settings: MirageSettings, land: Scene, reward, budget: float | None = 
     return learn(land.walker, reward, land.start, how, land.terrain.altitude)
 
 
-def mirage(settings: MirageSettings | None = None, land: Scene | None = None) -> Mirage:
+def run_mirage(settings: MirageSettings | None = None, land: Scene | None = None) -> Mirage:
     """Fit the proxy and train both walkers on it."""
     settings, land = settings or MirageSettings(), land or scene("mirage")
     compared, proxy = learned_proxy(settings, land)
     free = climb(settings, land, proxy.altitude)
     tubed = climb(settings, land, proxy.altitude, settings.budget)
-    walls = tube(land.walker, land.start, land.horizon, settings.budget)
+    walls = kl_tube(land.walker, land.start, land.horizon, settings.budget)
     return Mirage(settings, land, compared, proxy, free, tubed, walls)
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..objectives import bradley_terry_probability
 from ..rewards.linear import fit_linear_bradley_terry
 from .terrain import EXTENT, Terrain, as_points, grid_points, surface_of
-from .walker import Walker, Walks
+from .walker import Walks
 
 RAMPS = 96
 SOFTNESS = 0.35

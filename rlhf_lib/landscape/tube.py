@@ -134,7 +134,7 @@ class Tube:
         return self.path + self.radii[:, None] * left, self.path - self.radii[:, None] * left
 
 
-def tube(walker: Walker, start, horizon: int, budget: float, schedule: str = "steady") -> Tube:
+def kl_tube(walker: Walker, start, horizon: int, budget: float, schedule: str = "steady") -> Tube:
     """The tube around the mean path of the walker's baseline.
 
     Raises:
