@@ -20,6 +20,7 @@ from .mirage import (
     share_outside,
     terrain_from_walks,
 )
+from .plane import Axes, Plane, load_plane, measure_policy, weights_of, with_weights
 from .proxy import (
     Comparisons,
     Proxy,
@@ -42,6 +43,7 @@ from .terrain import (
     surface_of,
     swamp,
 )
+from .tree import Node, TokenTree, prefix_values, token_tree
 from .tube import (
     Pairs,
     Tube,
@@ -85,18 +87,22 @@ from .walker import (
 )
 
 __all__ = [
+    "Axes",
     "Comparisons",
     "EXTENT",
     "Feature",
     "Learned",
     "Mirage",
     "MirageSettings",
+    "Node",
     "Pairs",
+    "Plane",
     "Proxy",
     "Rose",
     "SCENES",
     "Scene",
     "Terrain",
+    "TokenTree",
     "Trail",
     "Tube",
     "Value",
@@ -117,16 +123,19 @@ __all__ = [
     "hill",
     "into_budget",
     "kl_of_walks",
+    "kl_tube",
     "learn",
     "learned_proxy",
+    "load_plane",
     "mean_path",
     "means_of",
     "measure",
-    "run_mirage",
+    "measure_policy",
     "monte_carlo",
     "noise_spread",
     "on_map",
     "plain",
+    "prefix_values",
     "proxy_error",
     "quadrature",
     "random_walks",
@@ -134,6 +143,7 @@ __all__ = [
     "rewards",
     "ridge",
     "rose",
+    "run_mirage",
     "same_dice",
     "sampled_kl",
     "scene",
@@ -149,11 +159,13 @@ __all__ = [
     "swamp",
     "sweep_residuals",
     "terrain_from_walks",
+    "token_tree",
     "trust_region_step",
-    "kl_tube",
     "tube_mesh",
     "tube_radii",
     "walk",
     "walker_of",
+    "weights_of",
     "widest_radii",
+    "with_weights",
 ]
