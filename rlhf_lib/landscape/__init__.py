@@ -1,6 +1,6 @@
 """The reward landscape: a map whose altitude is reward, a walker, its value, its tube, its mirage."""
 
-from .learn import (
+from .learning import (
     Learned,
     WalkSettings,
     into_budget,

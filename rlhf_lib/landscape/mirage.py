@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .learn import Learned, WalkSettings, learn
+from .learning import Learned, WalkSettings, learn
 from .proxy import (
     Comparisons,
     Proxy,

@@ -56,7 +56,9 @@ def test_kl_of_two_steps_by_hand():
     ]
     assert torch.distributions.kl_divergence(*normals).item() == pytest.approx(0.5)
     assert step_radius(0.5, 0.5) == pytest.approx(0.5)
-    assert step_kl(numbers(step_radius(0.07, SIGMA), 0.0), second, SIGMA).item() == pytest.approx(0.07)
+    assert step_kl(numbers(step_radius(0.07, SIGMA), 0.0), second, SIGMA).item() == pytest.approx(
+        0.07
+    )
 
 
 def test_closed_form_kl_is_what_samples_estimate():
@@ -167,7 +169,9 @@ def test_bringing_weights_into_budget():
     )
     anywhere = 8 * torch.rand(500, 2, dtype=torch.float64) - 4
     assert (step_features(anywhere) @ held).norm(dim=-1).max() <= limit + 1e-12
-    assert torch.equal(into_budget(torch.zeros(81, 2).double(), 0.0, SIGMA), torch.zeros(81, 2).double())
+    assert torch.equal(
+        into_budget(torch.zeros(81, 2).double(), 0.0, SIGMA), torch.zeros(81, 2).double()
+    )
 
 
 def test_the_mesh_is_a_closed_sleeve_on_the_ground():

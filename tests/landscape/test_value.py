@@ -74,7 +74,9 @@ def test_dynamic_programming_agrees_with_monte_carlo(name):
 def test_half_way_along_a_trail_as_well():
     land, value = solved("trail")
     here = land.walker.trail.points[10] + numbers(0.3, -0.2)
-    mean, error = monte_carlo(land.terrain, land.walker, here, land.horizon, land.gamma, 4000, 1, t=10)
+    mean, error = monte_carlo(
+        land.terrain, land.walker, here, land.horizon, land.gamma, 4000, 1, t=10
+    )
     assert abs(value.at(here, t=10).item() - mean) <= 3 * error
 
 

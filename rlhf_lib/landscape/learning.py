@@ -19,6 +19,9 @@ from .tube import kl_of_walks, sampled_kl, step_radius
 from .walker import Walker, Walks, dice, mean_path, means_of, step_features, step_logp, walk
 
 ALGORITHMS = ("reinforce", "ppo", "kl_penalty", "kl_constraint")
+DAMPING = 1.0
+"""Added to the Fisher matrix, in units of its mean diagonal, as TRPO does: without it the step is
+largest where hardly a walk has been."""
 
 
 @dataclass(frozen=True)
@@ -176,11 +179,14 @@ def trust_region_step(
 
     -sqrt(2 delta / g'F^-1 g) F^-1 g, where F = E[features features'] / sigma^2 is the Fisher matrix;
     KL is quadratic in the weights here, so the mean KL of the step is exactly delta. features
-    (..., M) at visited states. Source: Schulman et al. (2015), appendix C.
+    (..., M) at visited states. The inverse is of F with `DAMPING`. Source: Schulman et al. (2015),
+    appendix C.
     """
     visited = features.reshape(-1, features.shape[-1])
     fisher = visited.T @ visited / (len(visited) * sigma**2)
-    damped = fisher + 1e-3 * fisher.diagonal().mean() * torch.eye(len(fisher), dtype=fisher.dtype)
+    damped = fisher + DAMPING * fisher.diagonal().mean() * torch.eye(
+        len(fisher), dtype=fisher.dtype
+    )
     natural = torch.linalg.solve(damped, gradient)
     square = (natural * (fisher @ natural)).sum()
     return -natural * (2 * trust_region / square.clamp(min=1e-12)).sqrt()
