@@ -7,20 +7,55 @@ figure. Testing the function tests the lab's content; setting a control tests it
 from __future__ import annotations
 
 import asyncio
+import html
 from collections.abc import Callable, Sequence
 
-WAIT = 0.05
-"""Seconds without a new event after which the figure is redrawn."""
+FIRST, WAIT, LONGEST = 0.01, 0.05, 0.2
+"""Seconds: before a single move is drawn; without a new one in a burst; at most between two pictures in a burst."""
+
+STYLE_SHEET = """<style>
+.rlhf-lab .k3d-target { background: transparent !important; }
+.rlhf-lab .main-svg text { fill: var(--jp-ui-font-color1, #666) !important; }
+.rlhf-lab .noUi-handle:focus-visible, .rlhf-lab select:focus-visible, .rlhf-lab button:focus-visible,
+.rlhf-lab input:focus-visible { outline: 3px solid #E69F00; outline-offset: 2px; }
+.rlhf-lab .rlhf-lab-sentence { border-left: 4px solid #56B4E9; padding-left: 10px; margin: 4px 0; }
+.rlhf-lab .rlhf-lab-sentence .widget-html-content { line-height: 1.45; }
+.rlhf-lab .widget-html-content ol { margin: 0; padding-left: 1.6em; line-height: 1.4; }
+</style>"""
+"""The page's own text colour in figures, a clear mark of where the keyboard is, one look for all labs."""
+
+
+KEYBOARD = """
+function prepare(lab) {
+  const own = (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true");
+  lab.addEventListener("focusin", own);
+  for (const box of lab.querySelectorAll(".widget-inline-hbox")) {
+    const label = box.querySelector(".widget-label");
+    const field = box.querySelector(".noUi-handle, select, input");
+    if (label && field) field.setAttribute("aria-label", `${label.innerText}: ${label.title}`);
+  }
+}
+function render({ el }) {
+  const lab = el.closest(".rlhf-lab");
+  if (lab) requestAnimationFrame(() => prepare(lab));
+  else requestAnimationFrame(() => render({ el }));
+}
+export default { render };
+"""
+"""In the page: arrow keys and letters belong to the lab's controls, not to the notebook's shortcuts (where the
+down key leaves a menu for the next cell); and each control tells a screen reader its label."""
 
 
 class Latest:
-    """Calls `action` once for a burst of requests, `WAIT` seconds after the last of them.
+    """Calls `action` for the latest of many requests: at once for a single one, and in a burst seldom enough
+    that nothing queues up, with the last request always served.
 
     Where no event loop runs (tests, scripts), it calls at once.
     """
 
-    def __init__(self, action: Callable[[], None], wait: float = WAIT) -> None:
-        self.action, self.wait, self.pending = action, wait, None
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action, self.pending = action, None
+        self.heard = self.drawn = float("-inf")
 
     def __call__(self, *_event) -> None:
         try:
@@ -28,16 +63,28 @@ class Latest:
         except RuntimeError:
             self.action()
             return
+        now = loop.time()
+        burst, self.heard = now - self.heard < WAIT, now
         if self.pending is not None:
             self.pending.cancel()
-        self.pending = loop.call_later(self.wait, self.action)
+        due = min(now + WAIT, max(self.drawn + LONGEST, now)) if burst else now + FIRST
+        self.pending = loop.call_at(due, self.act, loop)
+
+    def act(self, loop) -> None:
+        """Draw, and note when that was done."""
+        self.pending = None
+        try:
+            self.action()
+        finally:
+            self.drawn = self.heard = loop.time()
 
 
 class Lab:
-    """Controls on the left, a figure on the right, a sentence below.
+    """Controls on the left (below them a small figure, if any), a figure on the right, a sentence below.
 
     controls: name -> ipywidgets control. update: called with the controls' values by name; it changes
-        `figure` and returns the sentence. try_this: prompts of the form 'predict, then move'.
+        `figure` and returns the sentence. try_this: prompts of the form 'predict, then move'. extra: widgets
+        below the controls. figure: a plotly FigureWidget or a `Scene`.
     """
 
     def __init__(
@@ -55,29 +102,34 @@ class Lab:
         self.start = {name: control.value for name, control in controls.items()}
         self.sentence = widgets.HTML()
         self.sentence.add_class("rlhf-lab-sentence")
-        reset = widgets.Button(
-            description="Reset", tooltip="back to where the lab began", icon="undo"
-        )
-        reset.on_click(lambda _: self.reset())
+        self.prompts = widgets.HTML(prompts(try_this))
         self.request = Latest(self.redraw)
         for control in controls.values():
             control.observe(self.request, names="value")
-        tasks = "".join(f"<li>{task}</li>" for task in try_this)
-        panel = widgets.VBox([*controls.values(), reset, *extra], layout={"width": "330px"})
+        panel = [*controls.values(), self.reset_button(), *extra]
+        stage = getattr(figure, "view", figure)
+        body = [widgets.VBox(panel, layout=PANEL), stage]
         self.view = widgets.VBox(
             [
-                widgets.HTML(f"<b>{title}</b>"),
-                widgets.HBox([panel, figure], layout={"flex_flow": "row wrap"}),
+                widgets.HTML(f"{STYLE_SHEET}<b>{title}</b>"),
+                widgets.HBox(body, layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
                 self.sentence,
-                widgets.HTML(
-                    f"<b>Predict, then try:</b><ol style='margin:.2em'>{tasks}</ol>"
-                    if tasks
-                    else ""
-                ),
+                self.prompts,
+                keyboard(),
             ]
         )
         self.view.add_class("rlhf-lab")
         self.redraw()
+
+    def reset_button(self):
+        """The button that goes back to the start."""
+        import ipywidgets as widgets
+
+        button = widgets.Button(
+            description="Reset", tooltip="back to where the lab began", icon="undo", layout=BUTTON
+        )
+        button.on_click(lambda _: self.reset())
+        return button
 
     def values(self) -> dict:
         """The controls' values by name."""
@@ -85,7 +137,11 @@ class Lab:
 
     def redraw(self) -> None:
         """Run the update with the present values."""
-        self.sentence.value = f"<div aria-live='polite'>{self.update(**self.values())}</div>"
+        self.say(self.update(**self.values()))
+
+    def say(self, sentence: str) -> None:
+        """Put a sentence below the figure; screen readers read it out."""
+        self.sentence.value = f"<div aria-live='polite'>{sentence}</div>"
 
     def reset(self) -> None:
         """All controls back to their start."""
@@ -98,7 +154,26 @@ class Lab:
         display(self.view)
 
 
-STYLE = {"description_width": "120px"}
+def keyboard():
+    """An invisible widget that gives the lab's controls the keyboard."""
+    import anywidget
+
+    class Keyboard(anywidget.AnyWidget):
+        _esm = KEYBOARD
+
+    return Keyboard()
+
+
+def prompts(tasks: Sequence[str]) -> str:
+    """A numbered list of things to predict and then try."""
+    items = "".join(f"<li>{task}</li>" for task in tasks)
+    return f"<b>Predict, then try:</b><ol>{items}</ol>" if tasks else ""
+
+
+PANEL = {"width": "300px", "flex": "0 0 auto"}
+BUTTON = {"width": "135px", "margin": "2px 2px 6px 2px"}
+STYLE = {"description_width": "105px"}
+WIDE = {"width": "296px"}
 
 
 def slider(label: str, value: float, low: float, high: float, step: float, tooltip: str):
@@ -107,7 +182,14 @@ def slider(label: str, value: float, low: float, high: float, step: float, toolt
 
     kind = widgets.IntSlider if isinstance(step, int) else widgets.FloatSlider
     return kind(
-        value=value, min=low, max=high, step=step, description=label, tooltip=tooltip, style=STYLE
+        value=value,
+        min=low,
+        max=high,
+        step=step,
+        description=label,
+        tooltip=tooltip,
+        style=STYLE,
+        layout=WIDE,
     )
 
 
@@ -116,7 +198,12 @@ def choice(label: str, options: Sequence, value, tooltip: str):
     import ipywidgets as widgets
 
     return widgets.SelectionSlider(
-        options=list(options), value=value, description=label, tooltip=tooltip, style=STYLE
+        options=list(options),
+        value=value,
+        description=label,
+        tooltip=tooltip,
+        style=STYLE,
+        layout=WIDE,
     )
 
 
@@ -124,9 +211,11 @@ def menu(label: str, options: Sequence, value, tooltip: str):
     """A drop-down menu."""
     import ipywidgets as widgets
 
+    titled = f"<span title='{html.escape(tooltip, quote=True)}'>{label}</span>"
     return widgets.Dropdown(
-        options=list(options), value=value, description=label, tooltip=tooltip, style=STYLE
-    )
+        options=list(options), value=value, description=titled, description_allow_html=True,
+        tooltip=tooltip, style=STYLE, layout=WIDE,
+    )  # fmt: skip
 
 
 def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width: int = 620):
@@ -138,11 +227,11 @@ def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width:
     figure.update_layout(
         height=height,
         width=width,
-        margin={"l": 55, "r": 15, "t": 35, "b": 45},
+        margin={"l": 50, "r": 10, "t": 30, "b": 45},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(128,128,128,0.08)",
         font={"color": "#808080", "size": 12},
-        legend={"orientation": "h", "y": -0.2},
+        legend={"orientation": "h", "y": -0.18},
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
