@@ -30,7 +30,7 @@ def scene_3d(columns: int = 1, height: float = 4.0, width: float = 6.4):
         1, columns, figsize=(width, height),
         subplot_kw={"projection": "3d", "computed_zorder": False},
     )  # fmt: skip
-    fig.subplots_adjust(left=0.0, right=0.97, bottom=0.08, top=0.95, wspace=0.05)
+    fig.subplots_adjust(left=0.0, right=0.97, bottom=0.08, top=0.92, wspace=0.05)
     for axis in np.atleast_1d(axes):
         axis.view_init(*VIEW)
         axis.set_box_aspect((1, 1, 0.42), zoom=1.2)
@@ -412,20 +412,20 @@ def plot_plane(plane):
 
     use_workbook_style()
     fig = plt.figure(figsize=(WIDTH + 0.8, 7.2))
-    axis = fig.add_axes((0.0, 0.36, 0.98, 0.62), projection="3d", computed_zorder=False)
+    axis = fig.add_axes((-0.02, 0.35, 1.0, 0.64), projection="3d", computed_zorder=False)
     _draw_plane_terrain(axis, plane)
     for place, name, cmap, title in (
-        ((0.08, 0.07, 0.36, 0.27), "proxy", "plasma", "proxy (sd of SFT answers)"),
-        ((0.58, 0.07, 0.36, 0.27), "kl", "cividis", "KL to the SFT policy (nats)"),
+        ((0.08, 0.06, 0.36, 0.25), "proxy", "plasma", "proxy (sd of SFT answers)"),
+        ((0.58, 0.06, 0.36, 0.25), "kl", "cividis", "KL to the SFT policy (nats)"),
     ):
         _draw_plane_map(fig, fig.add_axes(place), plane, name, cmap, title)
     return fig
 
 
 def plane_floor(plane) -> float:
-    """Gold below which the terrain of a plane is cut off: three times the gain below the SFT policy."""
+    """Gold below which the terrain of a plane is cut off: five times the gain below the SFT policy."""
     sft, peak = (plane.checkpoints[name]["gold"] for name in ("SFT", "gold peak"))
-    return max(float(plane.gold.min()), sft - 3 * abs(peak - sft))
+    return max(float(plane.gold.min()), sft - 5 * abs(peak - sft))
 
 
 def finer(plane, name: str = "gold", times: int = 8):
@@ -446,36 +446,40 @@ MARKS = {"SFT": (INK, "SFT"), "gold peak": (COLOURS["gold"], "RL, where gold pea
 
 
 def _draw_plane_terrain(axis, plane) -> None:
-    floor = plane_floor(plane)
-    a, b, gold = finer(plane)
-    low, high = draw_grid(axis, a, b, gold, limits=(floor, float(gold.max())), every=8)
+    a, b, gold = finer(plane, times=16)
+    low, high = draw_grid(
+        axis, a, b, gold, limits=(plane_floor(plane), float(gold.max())), every=16
+    )
     run = sorted(plane.path, key=lambda row: row["step"])
     x, y, z = (np.array([row[k] for row in run]) for k in ("a", "b", "gold"))
     z = z.clip(low, high) + 0.03 * (high - low)
-    axis.plot(x, y, z, color="white", lw=4, zorder=5)
-    axis.plot(x, y, z, color=WALKERS["walk"], lw=2.2, zorder=6, label="the training run")
+    axis.plot(x, y, z, color="white", lw=4.5, zorder=5)
+    axis.plot(x, y, z, color=WALKERS["walk"], lw=2.4, zorder=6)
     for name, (colour, label) in MARKS.items():
-        at = plane.checkpoints[name]
-        height = float(np.clip(at["gold"], low, high)) + 0.03 * (high - low)
-        axis.plot(
-            [at["a"]] * 2,
-            [at["b"]] * 2,
-            [height, height + 0.2 * (high - low)],
-            color=colour,
-            lw=1.5,
-            zorder=8,
-        )
-        axis.text(at["a"], at["b"], height + 0.25 * (high - low), f"{label}\ngold {at['gold']:.2f}", fontsize=8.5,
-                  color=colour, ha="center", zorder=11, bbox={"fc": "white", "ec": "none", "alpha": 0.75, "pad": 1})  # fmt: skip
-    axis.view_init(38, -118)
-    axis.set_box_aspect((1, 0.85, 0.42), zoom=1.15)
-    axis.set_xlabel("a: from SFT to the peak", fontsize=8.5)
-    axis.set_ylabel("b: aside", fontsize=8.5)
-    axis.set_zlabel("gold", fontsize=8.5)
-    axis.tick_params(labelsize=7, pad=-1, colors="#777777")
+        _draw_mark(axis, plane.checkpoints[name], label, colour, low, high)
+    axis.view_init(36, -68)
+    axis.invert_yaxis()  # so that the run walks toward us
+    axis.set_box_aspect((1, 0.9, 0.45), zoom=1.22)
+    axis.set(xticks=(0, 1), yticks=(0, 1))
+    axis.set_xlabel("a: from SFT to the peak", fontsize=8.5, labelpad=-6)
+    axis.set_ylabel("b: aside", fontsize=8.5, labelpad=-6)
+    axis.set_zlabel("gold (points)", fontsize=8.5)
+    axis.tick_params(labelsize=7.5, pad=-1, colors="#777777")
     axis.grid(False)
     for side in (axis.xaxis, axis.yaxis, axis.zaxis):
         side.pane.set_visible(False)
+        side.line.set_color("#BBBBBB")
+
+
+def _draw_mark(axis, at: dict, label: str, colour: str, low: float, high: float) -> None:
+    """A pin with a flag that says which checkpoint it is and its gold."""
+    foot = float(np.clip(at["gold"], low, high)) + 0.03 * (high - low)
+    top = foot + 0.26 * (high - low)
+    axis.plot([at["a"]] * 2, [at["b"]] * 2, [foot, top], color=colour, lw=1.6, zorder=8)
+    axis.plot([at["a"]], [at["b"]], [foot], "o", ms=6, color=colour, mec="white", zorder=9)
+    box = {"fc": "white", "ec": "none", "alpha": 0.8, "pad": 1.5}
+    axis.text(at["a"], at["b"], top, f"{label}\ngold {at['gold']:+.2f}", fontsize=8.5, color=colour,
+              ha="right" if at["b"] > 0.5 else "center", va="bottom", zorder=11, bbox=box)  # fmt: skip
 
 
 def _draw_plane_map(fig, axis, plane, name: str, cmap: str, title: str) -> None:
@@ -543,5 +547,5 @@ def _name_node(axis, node, leaf: bool) -> None:
     axis.annotate(text, (node.x, node.y), xytext=(0, 6), textcoords="offset points", ha="center",
                   fontsize=8, zorder=4)  # fmt: skip
     if leaf:
-        axis.annotate(f"{node.value:+.1f}", (node.x, node.y), xytext=(9, 0), va="center",
+        axis.annotate(f"{round(node.value, 1) + 0.0:+.1f}", (node.x, node.y), xytext=(9, 0), va="center",
                       textcoords="offset points", fontsize=7.5, color=COLOURS["neutral"])  # fmt: skip
