@@ -21,6 +21,12 @@ STYLE_SHEET = """<style>
 .rlhf-lab .rlhf-lab-sentence { border-left: 4px solid #56B4E9; padding-left: 10px; margin: 4px 0; }
 .rlhf-lab .rlhf-lab-sentence .widget-html-content { line-height: 1.45; }
 .rlhf-lab .widget-html-content ol { margin: 0; padding-left: 1.6em; line-height: 1.4; }
+.rlhf-lab .rlhf-word { color: var(--jp-ui-font-color1, #555); font-family: var(--jp-ui-font-family, sans-serif);
+  background: color-mix(in srgb, var(--jp-layout-color0, #fff) 72%, transparent); padding: 0 5px; border-radius: 4px; }
+.rlhf-lab .rlhf-lab-key div { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; line-height: 1.4; }
+.rlhf-lab .rlhf-lab-key i { display: inline-block; width: 20px; height: 4px; margin-right: 2px;
+  vertical-align: middle; border: 1px solid rgba(128, 128, 128, 0.6); }
+.rlhf-lab .k3d-target:focus { outline: 3px solid #E69F00; }
 </style>"""
 """The page's own text colour in figures, a clear mark of where the keyboard is, one look for all labs."""
 
@@ -35,15 +41,33 @@ function prepare(lab) {
     if (label && field) field.setAttribute("aria-label", `${label.innerText}: ${label.title}`);
   }
 }
-function render({ el }) {
-  const lab = el.closest(".rlhf-lab");
-  if (lab) requestAnimationFrame(() => prepare(lab));
-  else requestAnimationFrame(() => render({ el }));
+const TURNS = {
+  ArrowLeft: [-10, 0, 1], ArrowRight: [10, 0, 1], ArrowUp: [0, 6, 1], ArrowDown: [0, -6, 1],
+  "+": [0, 0, 0.9], "-": [0, 0, 1.1],
+};
+function scene(lab, model) {
+  const target = lab.querySelector(".k3d-target");
+  if (!target) return lab.isConnected && setTimeout(() => scene(lab, model), 300);
+  target.tabIndex = 0;
+  target.setAttribute("role", "img");
+  target.setAttribute("aria-label", "3-D picture; arrow keys turn it, plus and minus zoom");
+  target.addEventListener("keydown", (event) => {
+    if (!TURNS[event.key]) return;
+    model.send({ turn: TURNS[event.key] });
+    event.preventDefault();
+  });
 }
-export default { render };
+function render({ model, el }) {
+  const lab = el.closest(".rlhf-lab");
+  if (!lab) return requestAnimationFrame(() => render({ model, el }));
+  requestAnimationFrame(() => prepare(lab));
+  if (model.get("scene")) scene(lab, model);
+}
+export default { render: (context) => void render(context) };
 """
 """In the page: arrow keys and letters belong to the lab's controls, not to the notebook's shortcuts (where the
-down key leaves a menu for the next cell); and each control tells a screen reader its label."""
+down key leaves a menu for the next cell); each control tells a screen reader its label; and a 3-D picture that
+has the keyboard's focus is turned by arrow keys."""
 
 
 class Latest:
@@ -83,8 +107,9 @@ class Lab:
     """Controls on the left (below them a small figure, if any), a figure on the right, a sentence below.
 
     controls: name -> ipywidgets control. update: called with the controls' values by name; it changes
-        `figure` and returns the sentence. try_this: prompts of the form 'predict, then move'. extra: widgets
-        below the controls. figure: a plotly FigureWidget or a `Scene`.
+        `figure` and returns the sentence. try_this: prompts of the form 'predict, then move'. figure: a
+        plotly FigureWidget or a `Stage`. extra: widgets beside the reset button. side: a small plotly
+        figure below the controls.
     """
 
     def __init__(
@@ -95,10 +120,12 @@ class Lab:
         update: Callable[..., str],
         try_this: Sequence[str] = (),
         extra: Sequence = (),
+        side=None,
     ) -> None:
         import ipywidgets as widgets
 
-        self.controls, self.figure, self.update = controls, figure, update
+        self.controls, self.figure, self.side, self.update = controls, figure, side, update
+        self.stage = figure if hasattr(figure, "turn") else None
         self.start = {name: control.value for name, control in controls.items()}
         self.sentence = widgets.HTML()
         self.sentence.add_class("rlhf-lab-sentence")
@@ -106,16 +133,17 @@ class Lab:
         self.request = Latest(self.redraw)
         for control in controls.values():
             control.observe(self.request, names="value")
-        panel = [*controls.values(), self.reset_button(), *extra]
-        stage = getattr(figure, "view", figure)
-        body = [widgets.VBox(panel, layout=PANEL), stage]
+        self.buttons = [*extra, self.reset_button()]
+        row = widgets.HBox(self.buttons, layout=BUTTONS)
+        panel = [*controls.values(), row, *([] if side is None else [side])]
+        body = [widgets.VBox(panel, layout=PANEL), self.stage.view if self.stage else figure]
         self.view = widgets.VBox(
             [
                 widgets.HTML(f"{STYLE_SHEET}<b>{title}</b>"),
                 widgets.HBox(body, layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
                 self.sentence,
                 self.prompts,
-                keyboard(),
+                keyboard(self.stage),
             ]
         )
         self.view.add_class("rlhf-lab")
@@ -138,15 +166,19 @@ class Lab:
     def redraw(self) -> None:
         """Run the update with the present values."""
         self.say(self.update(**self.values()))
+        if self.stage:
+            self.stage.draw()
 
     def say(self, sentence: str) -> None:
         """Put a sentence below the figure; screen readers read it out."""
         self.sentence.value = f"<div aria-live='polite'>{sentence}</div>"
 
     def reset(self) -> None:
-        """All controls back to their start."""
+        """All controls back to their start, and the view of a 3-D picture too."""
         for name, value in self.start.items():
             self.controls[name].value = value
+        if self.stage:
+            self.stage.home()
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
@@ -154,14 +186,53 @@ class Lab:
         display(self.view)
 
 
-def keyboard():
-    """An invisible widget that gives the lab's controls the keyboard."""
+def keyboard(stage=None):
+    """An invisible widget that gives the keyboard to the lab's controls and to its 3-D picture, if any."""
     import anywidget
+    import traitlets
 
     class Keyboard(anywidget.AnyWidget):
         _esm = KEYBOARD
+        scene = traitlets.Bool(stage is not None).tag(sync=True)
 
-    return Keyboard()
+    widget = Keyboard()
+    if stage is not None:
+        widget.on_msg(lambda _, message, __: stage.turn(*message["turn"]))
+    return widget
+
+
+class Slowly:
+    """Work of about a second: in a thread, one piece at a time, and only the latest request is shown.
+
+    work: settings -> result. show: called with the result when nothing newer was asked for. Where no
+    event loop runs (tests, scripts), both are done at once.
+    """
+
+    def __init__(self, work: Callable, show: Callable) -> None:
+        self.work, self.show = work, show
+        self.wanted, self.running = None, False
+
+    def __call__(self, settings) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.show(self.work(settings))
+            return
+        self.wanted = settings
+        if not self.running:
+            self.running = True
+            self.task = loop.create_task(self.serve())
+
+    async def serve(self) -> None:
+        """Work until the latest request is done and shown."""
+        try:
+            while self.wanted is not None:
+                settings, self.wanted = self.wanted, None
+                result = await asyncio.to_thread(self.work, settings)
+                if self.wanted is None:
+                    self.show(result)
+        finally:
+            self.running = False
 
 
 def prompts(tasks: Sequence[str]) -> str:
@@ -171,7 +242,8 @@ def prompts(tasks: Sequence[str]) -> str:
 
 
 PANEL = {"width": "300px", "flex": "0 0 auto"}
-BUTTON = {"width": "135px", "margin": "2px 2px 6px 2px"}
+BUTTON = {"width": "88px"}
+BUTTONS = {"margin": "0 0 4px 0", "flex_flow": "row wrap"}
 STYLE = {"description_width": "105px"}
 WIDE = {"width": "296px"}
 
@@ -216,6 +288,40 @@ def menu(label: str, options: Sequence, value, tooltip: str):
         options=list(options), value=value, description=titled, description_allow_html=True,
         tooltip=tooltip, style=STYLE, layout=WIDE,
     )  # fmt: skip
+
+
+def player(control, interval: int = 250) -> tuple:
+    """(play and stop, a button for one step): both move a whole-number slider, from its start to its end."""
+    import ipywidgets as widgets
+
+    play = widgets.Play(
+        value=control.value, min=control.min, max=control.max, interval=interval, show_repeat=False,
+        tooltip="play", layout={"width": "76px"},
+    )  # fmt: skip
+    widgets.jslink((play, "value"), (control, "value"))
+    widgets.jslink((play, "max"), (control, "max"))
+    step = widgets.Button(
+        description="Step", tooltip="one step on; at the end, back to the start", icon="step-forward",
+        layout=BUTTON,
+    )  # fmt: skip
+
+    def on(_) -> None:
+        control.value = control.value + 1 if control.value < control.max else control.min
+
+    step.on_click(on)
+    return play, step
+
+
+def side_plot(x: str, y: str, height: int = 190):
+    """A small figure below the controls, with names of its axes."""
+    figure = plot(height=height, width=296)
+    figure.update_layout(
+        margin={"l": 42, "r": 6, "t": 8, "b": 34}, font_size=10.5, hovermode=False,
+        legend={"y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 10.5}},
+    )  # fmt: skip
+    figure.update_xaxes(title={"text": x, "standoff": 4})
+    figure.update_yaxes(title={"text": y, "standoff": 2})
+    return figure
 
 
 def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width: int = 620):

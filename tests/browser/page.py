@@ -14,7 +14,7 @@ from .jupyterlab import JupyterLab
 PICTURES = ROOT / "build" / "screenshots"
 PROBE = Path(__file__).with_name("probe.js")
 CELL = ".jp-Notebook .jp-CodeCell"
-WAIT = 60_000
+WAIT = 120_000
 QUIET = 250
 """Milliseconds without a repaint after which the picture counts as settled."""
 

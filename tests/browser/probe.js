@@ -18,7 +18,7 @@ window.probe = {
   },
 
   scenes() {
-    const all = (globalThis.__k3dWidgets || { plots: [] }).plots;
+    const all = (globalThis.__k3dWidgets && globalThis.__k3dWidgets.plots) || [];
     return all.filter((plot) => probe.lab().contains(plot.K3DInstance.getWorld().targetDOMNode));
   },
 
@@ -34,19 +34,24 @@ window.probe = {
   },
 
   watch() {
-    const sentence = probe.lab().querySelector(".rlhf-lab-sentence");
-    new MutationObserver(() => probe.mark("words")).observe(sentence, {
-      childList: true, characterData: true, subtree: true,
-    });
-    for (const graph of probe.graphs()) {
-      if (!probe.watched.has(graph)) graph.on("plotly_afterplot", () => probe.mark("plot"));
-      probe.watched.add(graph);
-    }
+    const changes = { attributes: true, childList: true, characterData: true, subtree: true };
+    const observe = (element, what) => {
+      if (probe.watched.has(element)) return;
+      probe.watched.add(element);
+      new MutationObserver(() => probe.painted(what)).observe(element, changes);
+    };
+    observe(probe.lab().querySelector(".rlhf-lab-sentence"), "words");
+    for (const graph of probe.graphs()) observe(graph.querySelector(".main-svg"), "graph");
     for (const { K3DInstance } of probe.scenes()) {
       const world = K3DInstance.getWorld();
       if (!probe.watched.has(world)) K3DInstance.on(K3DInstance.events.RENDERED, () => probe.drawn(world));
       probe.watched.add(world);
     }
+  },
+
+  // after the next frame, when what has changed in the document is on the screen
+  painted(what) {
+    requestAnimationFrame(() => setTimeout(() => probe.mark(what), 0));
   },
 
   // reading a pixel waits until the drawing is really done
