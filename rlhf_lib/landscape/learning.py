@@ -16,7 +16,7 @@ from torch import Tensor
 from ..objectives import kl_estimate, policy_loss, reward_to_go, whiten
 from ..training import History
 from .tube import kl_of_walks, sampled_kl, step_radius
-from .walker import Walker, Walks, dice, mean_path, means_of, step_features, step_logp, walk
+from .walker import Walker, Walks, dice, guided_of, mean_path, step_features, step_logp, walk
 
 ALGORITHMS = ("reinforce", "ppo", "kl_penalty", "kl_constraint")
 DAMPING = 1.0
@@ -101,37 +101,36 @@ def learn(
         path, walks = _path_and_walks(current, start, settings, 1000 * settings.seed + update)
         kept.append(current.weights)
         paths.append(path)
-        row = measure(current, walks, reward, gold)
+        given = reward(walks.states[:, 1:])
+        row = measure(current, walks, given, gold)
         history.log(update, **row, distance=(path - base_path).norm(dim=-1).max())
         if update < settings.updates:
-            _update(weights, optimizer, current, walks, reward, settings)
+            _update(weights, optimizer, current, walks, given, settings)
     return Learned(current, history, torch.stack(paths), torch.stack(kept))
 
 
 def _path_and_walks(walker: Walker, start, settings: WalkSettings, seed: int):
     """The mean path (T + 1, 2) and a batch of walks, in one go: row 0 has dice that show zeros."""
     noise = dice(settings.walks, settings.horizon, seed)
-    both = walk(
-        walker, start, settings.horizon, noise=torch.cat((torch.zeros_like(noise[:1]), noise))
-    )
+    rows = torch.cat((torch.zeros_like(noise[:1]), noise))
+    both = walk(walker, start, settings.horizon, noise=rows)
     return both.states[0], Walks(both.states[1:], both.steps[1:], both.logp[1:], noise)
 
 
-def measure(walker: Walker, walks: Walks, reward, gold=None) -> dict[str, float]:
-    """Mean altitude a step under the reward and under gold, and KL to the baseline in nats a walk."""
-    landed = walks.states[:, 1:]
-    row = {"proxy": float(reward(landed).mean())}
+def measure(walker: Walker, walks: Walks, given: Tensor, gold=None) -> dict[str, float]:
+    """Means over some walks with the rewards `given` (B, T): of these, of gold, and of KL in nats a walk."""
+    row = {"proxy": float(given.mean())}
     if gold is not None:
-        row["gold"] = float(gold(landed).mean())
+        row["gold"] = float(gold(walks.states[:, 1:]).mean())
     return row | {"kl": float(kl_of_walks(walker, walks).sum(1).mean())}
 
 
-def step_advantages(walker: Walker, walks: Walks, reward, settings: WalkSettings) -> Tensor:
-    """Advantages (B, T): whitened reward to go, less the batch's mean at each step.
+def step_advantages(walker: Walker, walks: Walks, given: Tensor, settings: WalkSettings) -> Tensor:
+    """Advantages (B, T) of walks with the rewards `given` (B, T).
 
-    With a KL penalty in the reward, each step first pays beta times its log-ratio to the baseline.
+    Whitened reward to go, less the batch's mean at each step. With a KL penalty in the reward, each
+    step first pays beta times its log-ratio to the baseline.
     """
-    given = reward(walks.states[:, 1:])
     if settings.algorithm == "kl_penalty" and settings.kl_in == "reward":
         given = given - settings.beta * sampled_kl(walker, walks)
     mask = torch.ones_like(given)
@@ -139,35 +138,37 @@ def step_advantages(walker: Walker, walks: Walks, reward, settings: WalkSettings
     return whiten(to_go - to_go.mean(0), mask)
 
 
-def _update(weights, optimizer, walker, walks, reward, settings) -> None:
+def _update(weights, optimizer, walker, walks, given, settings) -> None:
     """Change the weights in place by one batch of walks."""
-    advantages = step_advantages(walker, walks, reward, settings)
+    advantages = step_advantages(walker, walks, given, settings)
     features = step_features(walks.states[:, :-1])  # (B, T, M)
-    fixed = walks.steps - means_of(walker.baseline(), walks)
+    chosen = walks.steps - guided_of(walker, walks)
+
+    def loss() -> Tensor:
+        return _loss(features @ weights, chosen, walks.logp, advantages, walker.sigma, settings)
+
     if settings.algorithm == "kl_constraint":
-        loss = _loss(weights, features, fixed, walks, advantages, walker, settings)
-        gradient = torch.autograd.grad(loss, weights)[0]
+        gradient = torch.autograd.grad(loss(), weights)[0]
         with torch.no_grad():
             weights += trust_region_step(gradient, features, walker.sigma, settings.trust_region)
     else:
         for _ in range(settings.epochs if settings.algorithm == "ppo" else 1):
             optimizer.zero_grad()
-            _loss(weights, features, fixed, walks, advantages, walker, settings).backward()
+            loss().backward()
             optimizer.step()
     if settings.budget is not None:
         with torch.no_grad():
             weights.copy_(into_budget(weights, settings.budget, walker.sigma))
 
 
-def _loss(weights, features, fixed, walks, advantages, walker, settings) -> Tensor:
-    """The policy-gradient loss of `objectives`; `fixed` are the steps less the trail's share of them."""
-    means = features @ weights
-    logp = step_logp(fixed, means, walker.sigma)
+def _loss(means, chosen, old_logp, advantages, sigma: float, settings: WalkSettings) -> Tensor:
+    """The policy-gradient loss of `objectives`; means and chosen (B, T, 2) without the trail's share."""
+    logp = step_logp(chosen, means, sigma)
     name = "ppo" if settings.algorithm == "ppo" else "reinforce"
     clip = {"clip_low": settings.clip, "clip_high": settings.clip}
-    loss, _ = policy_loss(logp, walks.logp, advantages, torch.ones_like(logp), name, **clip)
+    loss, _ = policy_loss(logp, old_logp, advantages, torch.ones_like(logp), name, **clip)
     if settings.algorithm == "kl_penalty" and settings.kl_in == "loss":
-        base_logp = step_logp(fixed, torch.zeros_like(means), walker.sigma)
+        base_logp = step_logp(chosen, torch.zeros_like(means), sigma)
         loss = loss + settings.beta * kl_estimate(logp, base_logp, "k2").mean()
     return loss
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..objectives import kl_estimate
 from .terrain import as_points
-from .walker import Walker, Walks, dice, mean_path, means_of, step_logp, walk
+from .walker import Walker, Walks, dice, guided_of, mean_path, step_logp, walk
 
 SCHEDULES = ("steady", "even", "early", "late")
 SLACK = 1e-9
@@ -175,13 +175,13 @@ def same_dice(walker: Walker, start, horizon: int, n: int = 64, seed: int = 0) -
 
 def kl_of_walks(walker: Walker, walks: Walks) -> Tensor:
     """Closed-form KL to the baseline on each step of some walks (B, T). Equation: [LS-7]."""
-    means = means_of(walker, walks)
-    return step_kl(means, means_of(walker.baseline(), walks), walker.sigma)
+    apart = walker.deviation(walks.states[:, :-1])
+    return step_kl(apart, torch.zeros_like(apart), walker.sigma)
 
 
 def sampled_kl(walker: Walker, walks: Walks) -> Tensor:
     """log pi(a|s) - log pi_baseline(a|s) of the steps as drawn (B, T): k1 of [KL-1]."""
-    base_logp = step_logp(walks.steps, means_of(walker.baseline(), walks), walker.sigma)
+    base_logp = step_logp(walks.steps, guided_of(walker, walks), walker.sigma)
     return kl_estimate(walks.logp, base_logp, "k1")
 
 

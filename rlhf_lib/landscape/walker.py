@@ -92,8 +92,15 @@ class Walker:
 
         t: one number, or (T,) for points (..., T, 2).
         """
-        learned = step_features(points) @ self.weights
-        return learned if self.trail is None else learned + self.trail.step(points, t)
+        return self.deviation(points) + self.guided(points, t)
+
+    def deviation(self, points: Tensor) -> Tensor:
+        """What the weights add to the baseline's mean step at points (..., 2)."""
+        return step_features(points) @ self.weights
+
+    def guided(self, points: Tensor, t: int | Tensor = 0) -> Tensor:
+        """The baseline's mean step (..., 2): along the trail, or none."""
+        return torch.zeros_like(points) if self.trail is None else self.trail.step(points, t)
 
     def baseline(self) -> Walker:
         """The same walker before it learned anything."""
@@ -170,6 +177,12 @@ def means_of(walker: Walker, walks: Walks) -> Tensor:
     """Mean steps (B, T, 2) that a walker would take at the states of some walks."""
     before = walks.states[:, :-1]
     return walker.mean(before, torch.arange(before.shape[1]))
+
+
+def guided_of(walker: Walker, walks: Walks) -> Tensor:
+    """Mean steps (B, T, 2) that the walker's baseline would take at the states of some walks."""
+    before = walks.states[:, :-1]
+    return walker.guided(before, torch.arange(before.shape[1]))
 
 
 def mean_path(walker: Walker, start, horizon: int) -> Tensor:

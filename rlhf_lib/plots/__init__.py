@@ -11,6 +11,7 @@ from .curves import (
 from .html import Scored, Table, answers_table, coloured_steps
 from .landscape import (
     plot_budgets,
+    plot_climbs,
     plot_compass,
     plot_mirage,
     plot_plane,
@@ -56,6 +57,7 @@ __all__ = [
     "plot_bands",
     "plot_budgets",
     "plot_calibration",
+    "plot_climbs",
     "plot_compass",
     "plot_effects",
     "plot_history",

@@ -290,8 +290,40 @@ def plot_radii(radii: dict[str, torch.Tensor], bound: torch.Tensor | None = None
     return fig
 
 
-def plot_mirage(mirage):
-    """Gold and proxy terrain with both walkers on them, and both rewards while they learned. Returns the figure."""
+def plot_climbs(terrain: Terrain, runs: dict[str, object], tubes: dict[str, Tube] | None = None):
+    """Mean paths while walkers learn, pale to dark, one map a run, and their gold. Returns the figure.
+
+    runs: label -> `Learned`. tubes: label -> its tube, drawn as two white walls.
+    """
+    import matplotlib.pyplot as plt
+
+    use_workbook_style()
+    fig = plt.figure(figsize=(WIDTH + 0.8, 5.2), layout="constrained")
+    grid = fig.add_gridspec(2, len(runs), height_ratios=(1.35, 1))
+    curves = fig.add_subplot(grid[1, :])
+    tubes, held = tubes or {}, iter(("#0072B2", WALKERS["tubed"], "#56B4E9", "#CC79A7"))
+    for column, (label, learned) in enumerate(runs.items()):
+        colour = next(held) if label in tubes else WALKERS["free"]
+        axis = fig.add_subplot(grid[0, column])
+        draw_map(axis, terrain.altitude)
+        for wall in tubes[label].walls() if label in tubes else ():
+            axis.plot(*wall.numpy().T, color="white", lw=1.3, ls="--")
+        shown = learned.paths[:: max(1, len(learned.paths) // 6)]
+        for place, path in enumerate(shown):
+            axis.plot(*path.numpy().T, color=plt.cm.OrRd(0.15 + 0.75 * place / len(shown)), lw=1.6)
+        axis.set_title(label, color=colour)
+        axis.set(xlabel="", ylabel="", xticks=[], yticks=[])
+        curves.plot(learned.history.series("gold"), color=colour, lw=2.2, label=label)
+    curves.set(xlabel="update", ylabel="mean altitude of a step")
+    curves.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return fig
+
+
+def plot_mirage(mirage, band: dict | None = None):
+    """Gold and proxy terrain with both walkers on them, and both rewards while they learned. Returns the figure.
+
+    band: 'free' and 'tubed' -> 'gold' -> 'low' and 'high' over several seeds, drawn behind.
+    """
     import matplotlib.pyplot as plt
 
     use_workbook_style()
@@ -315,7 +347,11 @@ def plot_mirage(mirage):
     for column, (key, learned, title) in enumerate(
         (("free", mirage.free, "without a tube"), ("tubed", mirage.tubed, "inside the tube"))
     ):
-        _draw_curves(fig.add_subplot(grid[1, column]), learned.history, title, WALKERS[key], mirage)
+        axis = fig.add_subplot(grid[1, column])
+        _draw_curves(axis, learned.history, title, WALKERS[key], mirage)
+        if band:
+            low, high = (band[key]["gold"][end] for end in ("low", "high"))
+            axis.fill_between(range(len(low)), low, high, color=COLOURS["gold"], alpha=0.18, lw=0)
     return fig
 
 

@@ -145,7 +145,7 @@ def test_advantages_are_whitened_rewards_to_go_less_the_mean_of_each_step():
     land = scene("trail")
     walks = walk(land.walker, land.start, T, 20)
     settings = WalkSettings()
-    got = step_advantages(land.walker, walks, land.terrain.altitude, settings)
+    got = step_advantages(land.walker, walks, rewards(land.terrain, walks), settings)
     assert got.mean().item() == pytest.approx(0, abs=1e-12)
     assert got.mean(0).abs().max().item() == pytest.approx(0, abs=1e-12)
     assert got.std().item() == pytest.approx(1, abs=1e-6)

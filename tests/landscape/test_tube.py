@@ -12,6 +12,7 @@ from rlhf_lib.landscape import (
     kl_of_walks,
     kl_tube,
     mean_path,
+    means_of,
     noise_spread,
     resting_walker,
     same_dice,
@@ -71,6 +72,15 @@ def test_closed_form_kl_is_what_samples_estimate():
         error = float((drawn - exact).std() / math.sqrt(len(drawn)))
         assert abs(float(drawn.mean() - exact.mean())) <= 3 * error
         assert exact.mean() > 0.5
+
+
+def test_kl_of_walks_is_that_of_the_means_of_walker_and_baseline():
+    """[LS-7] with both mean steps written out."""
+    land = scene("mirage")
+    walker = land.walker.with_weights(random_weights(7, 0.2))
+    walks = walk(walker, land.start, T, 8)
+    both = [means_of(w, walks) for w in (walker, walker.baseline())]
+    torch.testing.assert_close(kl_of_walks(walker, walks), step_kl(*both, walker.sigma))
 
 
 def test_radii_by_hand():
