@@ -3,12 +3,13 @@
 `exercise("my_gae").check(my_gae)` says what is right or wrong; `.hint(1)` helps.
 """
 
-from . import over_optimization, policy_gradients, reward_modeling, start
+from . import landscape, over_optimization, policy_gradients, reward_modeling, start
 from .framework import NOT_YET, RIGHT, WRONG, Exercise, Verdict, find_exercise, show_hints
 from .quizzes import RECALL, Quiz, recall
 
 BY_CHAPTER = {
     "00_start_here": start.EXERCISES,
+    "02_reward_landscape": landscape.EXERCISES,
     "07_reward_modeling": reward_modeling.EXERCISES,
     "11_policy_gradients": policy_gradients.EXERCISES,
     "18_over_optimization": over_optimization.EXERCISES,

@@ -2,14 +2,24 @@
 
 from .aggregation import aggregation_lab
 from .annotator import annotator_lab, prepare, refit
+from .look_ahead import look_ahead_lab
+from .mirage import mirage_lab
 from .over_optimization import over_optimization_lab
+from .plane import plane_lab
 from .ppo_objective import objective_lab
+from .tube import tube_lab
+from .walk import walk_lab
 
 __all__ = [
     "aggregation_lab",
     "annotator_lab",
+    "look_ahead_lab",
+    "mirage_lab",
     "objective_lab",
     "over_optimization_lab",
+    "plane_lab",
     "prepare",
     "refit",
+    "tube_lab",
+    "walk_lab",
 ]

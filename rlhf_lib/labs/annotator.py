@@ -29,12 +29,14 @@ QUESTION = Prompt("fact", ({"role": "user", "content": "what colour is a fox?"},
 
 @dataclass
 class AnnotatorData:
-    """Two answers (n) to each of n requests with frozen features (n, H), and those of `SHOWN` (8, H)."""
+    """Two answers to each of n requests: frozen features (n, H), and those of `SHOWN` (8, H).
+
+    gaps (3, n): how much better the first answer is to a fair annotator, and what each gold point of
+    bias for length (per word) and for flattery (per phrase) adds. Perceived utility is linear in these.
+    """
 
     world: PocketWorld
-    prompts: list
-    first: list[str]
-    second: list[str]
+    gaps: torch.Tensor
     first_features: torch.Tensor
     second_features: torch.Tensor
     shown_features: torch.Tensor
@@ -57,7 +59,20 @@ def prepare(policy: Policy, world: PocketWorld, pairs: list) -> AnnotatorData:
     a, b = features(prompts, first), features(prompts, second)
     shown = features([QUESTION] * len(SHOWN), list(SHOWN))
     scale = torch.cat((a, b)).std(0).clamp(min=1e-3)
-    return AnnotatorData(world, prompts, first, second, a / scale, b / scale, shown / scale)
+    gaps = unit_gaps(world, prompts, first, second)
+    return AnnotatorData(world, gaps, a / scale, b / scale, shown / scale)
+
+
+def unit_gaps(world: PocketWorld, prompts: list, first: list[str], second: list[str]):
+    """(3, n): perceived utility of the first answer less that of the second: fair, per word, per phrase."""
+
+    def gap(bias: Bias) -> torch.Tensor:
+        seen = world.annotator(bias=bias).perceived
+        triples = zip(prompts, first, second, strict=True)
+        return torch.tensor([seen(p, a) - seen(p, b) for p, a, b in triples])
+
+    fair = gap(Bias())
+    return torch.stack((fair, gap(Bias(length=1.0)) - fair, gap(Bias(flattery=1.0)) - fair))
 
 
 @dataclass(frozen=True)
@@ -76,12 +91,8 @@ def refit(data: AnnotatorData, pairs: int, noise: float, length: float, flattery
 
     noise: Bradley-Terry temperature. length, flattery: biases in gold points per word and per phrase.
     """
-    annotator = data.world.annotator(bias=Bias(length=length, flattery=flattery), temperature=noise)
     rng = random.Random(0)
-    triples = list(zip(data.prompts, data.first, data.second, strict=True))
-    gaps = torch.tensor(
-        [annotator.perceived(p, a) - annotator.perceived(p, b) for p, a, b in triples]
-    )
+    gaps = torch.tensor((1.0, length, flattery)) @ data.gaps
     wins = torch.tensor([rng.random() < p for p in torch.sigmoid(gaps / noise).tolist()])
     better = torch.where(wins[:, None], data.first_features, data.second_features)
     worse = torch.where(wins[:, None], data.second_features, data.first_features)
@@ -93,16 +104,18 @@ def refit(data: AnnotatorData, pairs: int, noise: float, length: float, flattery
     rewards = (data.shown_features @ weights).tolist()
     best = SHOWN[max(range(len(SHOWN)), key=rewards.__getitem__)]
     ceiling = accuracy_ceiling(gaps[held], noise)
+    flattered = rewards[2] - rewards[0]
     sentence = (
         f"With {pairs} comparisons the reward model agrees with this annotator on {accuracy:.0%} of 400 "
-        f"unseen ones; nobody could do better than {ceiling:.0%}. It likes best: <i>{best}</i>"
+        f"unseen ones; nobody could do better than {ceiling:.0%}. It likes best: <i>{best}</i> "
+        f"Flattery in front of the plain right answer changes its reward by {flattered:+.2f}."
     )
     return Refit(rewards, accuracy, ceiling, found, sentence)
 
 
 def annotator_lab(data: AnnotatorData) -> Lab:
     """The live lab."""
-    figure = plot(2, ("reward of eight answers", "calibration"), width=760, height=380)
+    figure = plot(2, ("reward of eight answers", "calibration"), height=370)
     figure.add_bar(
         orientation="h", marker={"color": COLOURS["gold"]}, row=1, col=1, showlegend=False
     )
@@ -112,7 +125,7 @@ def annotator_lab(data: AnnotatorData) -> Lab:
                        showlegend=False)  # fmt: skip
     figure.update_xaxes(title="predicted P(first wins)", row=1, col=2)
     figure.update_yaxes(title="observed", row=1, col=2)
-    most = len(data.prompts) - 400
+    most = data.gaps.shape[1] - 400
     controls = {
         "pairs": slider("pairs", min(800, most), 20, most, 20, "how many comparisons you label"),
         "noise": slider(

@@ -105,7 +105,7 @@ def over_optimization_lab(live: LiveRun | None = None) -> Lab:
     """The lab over the stored grid; with `live` also a button that trains the chosen setting."""
     import ipywidgets as widgets
 
-    figure = plot(2, ("proxy (sd of SFT answers)", "gold (points)"), width=760, height=380)
+    figure = plot(2, ("proxy (sd of SFT answers)", "gold (points)"), height=370)
     for column, name in ((1, "proxy"), (2, "gold")):
         for dash, label in (("solid", "stored run"), ("dot", "live run")):
             figure.add_scatter(

@@ -12,8 +12,10 @@ def describe(ratio: float, advantage: float, algorithm: str, clip_low: float, cl
     """(objective, push on log pi, sentence) for one token."""
     _, objective, slope = objective_curve(advantage, algorithm, clip_low, clip_high, [ratio])
     value, push = float(objective[0]), float(slope[0])
-    words = _words(ratio, push, algorithm, (1 - clip_low, 1 + clip_high)) if advantage else NO_PUSH
-    return value, push, f"ratio {ratio:.2f}: objective {value:+.2f}, push {push:+.2f}; {words}."
+    clip = 1 - clip_low, 1 + clip_high
+    words = _words(ratio, push, algorithm, clip) if advantage else NO_PUSH
+    place = f"ratio {ratio:.2f}, clip range {clip[0]:.2f} to {clip[1]:.2f}"
+    return value, push, f"{place}: objective {value:+.2f}, push {push:+.2f}; {words}."
 
 
 NO_PUSH = "an advantage of 0 gives no push"

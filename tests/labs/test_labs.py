@@ -4,9 +4,20 @@ import asyncio
 
 import numpy as np
 import pytest
+import torch
 
-from rlhf_lib.labs import aggregation, aggregation_lab, objective_lab, ppo_objective
+from rlhf_lib.labs import (
+    aggregation,
+    aggregation_lab,
+    annotator,
+    annotator_lab,
+    objective_lab,
+    ppo_objective,
+)
 from rlhf_lib.labs.common import WAIT, Lab, Latest, choice, menu, plot, slider
+from rlhf_lib.runtime import data_path
+from rlhf_lib.training import read_preferences
+from rlhf_lib.world import Bias
 
 
 def six_cases(advantage, ratio):
@@ -104,7 +115,45 @@ def test_reset_and_what_a_reader_needs(build):
     assert lab.sentence.value == words and lab.values() == lab.start
     assert all(c.description and c.tooltip for c in lab.controls.values())
     assert "aria-live='polite'" in lab.sentence.value
-    assert "Predict" in lab.view.children[-1].value
+    assert "Predict" in lab.prompts.value
+
+
+@pytest.fixture(scope="module")
+def annotated(pocket, world):
+    """40 pairs in which one answer flatters more than the other, to learn from, and 400 to be tested on."""
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    flattering = [
+        p for p in pairs if ("great question" in p.chosen) != ("great question" in p.rejected)
+    ]
+    pairs = flattering[:40] + pairs[:400]
+    return pairs, annotator.prepare(pocket, world, pairs)
+
+
+def test_gaps_are_what_the_annotator_perceives(annotated, world):
+    """Linear in the biases: recombined gaps equal `Annotator.perceived` with those biases."""
+    pairs, data = annotated
+    biased = world.annotator(bias=Bias(length=0.07, flattery=0.9))
+    found = torch.tensor((1.0, 0.07, 0.9)) @ data.gaps
+    for pair, gap in zip(pairs[:60], found.tolist(), strict=False):
+        direct = biased.perceived(pair.prompt, pair.chosen) - biased.perceived(
+            pair.prompt, pair.rejected
+        )
+        assert abs(gap) == pytest.approx(abs(direct), abs=1e-4)
+
+
+def test_a_flattered_annotator_teaches_flattery(annotated):
+    plain = annotator.refit(annotated[1], pairs=40, noise=0.3, length=0.0, flattery=0.0)
+    flattered = annotator.refit(annotated[1], pairs=40, noise=0.3, length=0.0, flattery=2.0)
+    gain = [fit.rewards[2] - fit.rewards[0] for fit in (plain, flattered)]
+    assert gain[1] > gain[0] and f"{gain[1]:+.2f}" in flattered.sentence
+    assert 0.5 < plain.accuracy <= 1 and plain.ceiling <= 1
+
+
+def test_annotator_lab_follows_its_controls(annotated):
+    lab = annotator_lab(annotated[1])
+    before, words = tuple(lab.figure.data[0].x), lab.sentence.value
+    lab.controls["flattery"].value = 2.0
+    assert tuple(lab.figure.data[0].x) != before and lab.sentence.value != words
 
 
 def test_figures_suit_a_dark_page():
@@ -140,7 +189,8 @@ def test_a_burst_is_drawn_once_and_with_the_last_value():
         await asyncio.sleep(0.3 - 0.03)
 
     asyncio.run(burst())
-    assert drawn[-1] == 25 and len(drawn) <= 12
+    assert drawn[-1] == 25
+    assert 2 <= len(drawn) <= 12, "some pictures on the way, but not one for each event"
     assert WAIT < 0.3
 
 
@@ -148,10 +198,10 @@ def test_a_pause_draws():
     drawn = []
 
     async def pause():
-        latest = Latest(lambda: drawn.append(1), wait=0.01)
+        latest = Latest(lambda: drawn.append(1))
         for _ in range(3):
             latest()
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
     asyncio.run(pause())
     assert len(drawn) == 3

@@ -1,0 +1,45 @@
+"""The labs that are tried in the browser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rlhf_lib.evaluation.build_grid import FILE as GRID
+
+
+@dataclass(frozen=True)
+class Case:
+    """A lab: the cell that shows it, how many plotly figures and k3d scenes it has, the slider to time.
+
+    first: (label, key) pressed before all else, so that every control has something to change.
+    """
+
+    name: str
+    cell: str
+    slider: str
+    graphs: int = 1
+    scenes: int = 0
+    first: tuple[tuple[str, str], ...] = ()
+
+
+ANNOTATOR = """from rlhf_lib.labs import annotator_lab, prepare
+from rlhf_lib.lm import load_policy
+from rlhf_lib.runtime import data_path
+from rlhf_lib.training import read_preferences
+from rlhf_lib.world import PocketWorld
+pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:480]
+annotator_lab(prepare(load_policy("pocket-sft"), PocketWorld(), pairs))"""
+
+
+def simple(name: str) -> str:
+    """The cell of a lab that needs nothing."""
+    return f"from rlhf_lib.labs import {name}\n{name}()"
+
+
+CASES = [
+    Case("objective", simple("objective_lab"), "ratio"),
+    Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
+    Case("annotator", ANNOTATOR, "flattery bias"),
+]
+if GRID.exists():
+    CASES.append(Case("over_optimization", simple("over_optimization_lab"), "β"))

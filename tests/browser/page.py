@@ -1,0 +1,203 @@
+"""One page of JupyterLab: opens a lab, moves its controls by keyboard, reads what the page holds."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.chapters import ROOT
+
+from .jupyterlab import JupyterLab
+
+PICTURES = ROOT / "build" / "screenshots"
+PROBE = Path(__file__).with_name("probe.js")
+CELL = ".jp-Notebook .jp-CodeCell"
+WAIT = 120_000
+QUIET = 250
+"""Milliseconds without a repaint after which the picture counts as settled."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A control as a reader meets it: its label, its kind, what the label says on hover, where it is."""
+
+    label: str
+    kind: str
+    title: str
+    index: int
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Milliseconds: the median and the slowest of single moves, and a burst of 25 after its last key."""
+
+    median: float
+    slowest: float
+    burst: float
+
+
+class Page:
+    """A browser page with one notebook, in which a cell for each lab is run by keyboard."""
+
+    def __init__(self, browser, server: JupyterLab, cells: dict[str, str]) -> None:
+        self.server, self.places, self.outside, self.errors = server, list(cells), [], []
+        context = browser.new_context(viewport={"width": 1366, "height": 768})
+        context.add_init_script(path=PROBE)
+        context.route(lambda url: not self.local(url), self.refuse)
+        self.page = context.new_page()
+        self.page.on("console", self.heard)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        path = server.write("labs", list(cells.values()))
+        self.page.goto(f"{server.url}/lab/tree/{path}?reset&token={server.token}")
+        self.page.wait_for_selector(CELL, timeout=WAIT)
+        self.page.wait_for_function(KERNEL_IS_READY, timeout=WAIT)
+
+    def local(self, url: str) -> bool:
+        """Whether an address is the server's own."""
+        return url.startswith((self.server.url, "data:", "blob:", "about:"))
+
+    def refuse(self, route) -> None:
+        """Note and stop a request that would leave the machine."""
+        self.outside.append(route.request.url)
+        route.abort()
+
+    def heard(self, message) -> None:
+        """Note an error on the console."""
+        if message.type == "error":
+            self.errors.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def command(self, name: str, **arguments) -> None:
+        """A command of JupyterLab."""
+        script = "([name, given]) => window.jupyterapp.commands.execute(name, given).then(() => 1)"
+        self.page.evaluate(script, [name, arguments])
+
+    def open(self, name: str, graphs: int, scenes: int) -> float:
+        """Run the cell of a lab by keyboard; seconds until it is drawn."""
+        self.page.locator(CELL).nth(self.places.index(name)).locator(".cm-content").click()
+        start = time.monotonic()
+        self.page.keyboard.press("Shift+Enter")
+        try:
+            self.page.wait_for_function(f"probe.ready({graphs}, {scenes})", timeout=WAIT)
+        except Exception as error:
+            self.page.screenshot(path=PICTURES / f"{name}-failed.png")
+            shown = self.page.locator(".jp-OutputArea").all_inner_texts()
+            raise AssertionError(f"the lab was not drawn; the cells show: {shown}") from error
+        seconds = time.monotonic() - start
+        self.page.evaluate("probe.watch()")
+        self.settle()
+        return seconds
+
+    def close(self, name: str) -> None:
+        """Clear the lab's output, so that the next lab is alone in the page."""
+        self.page.locator(CELL).nth(self.places.index(name)).locator(".jp-InputPrompt").click()
+        self.command("notebook:clear-cell-output")
+
+    def controls(self) -> list[Control]:
+        """The lab's controls from top to bottom, as they stand in the page."""
+        found = self.page.evaluate(CONTROLS)
+        return [Control(**entry) for entry in found]
+
+    def focus(self, control: Control) -> None:
+        """Put the keyboard's focus on a control."""
+        self.page.evaluate(f"probe.fields()[{control.index}].focus()")
+
+    def press(self, *keys: str) -> None:
+        """Press keys on whatever has the focus."""
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def move(self, control: Control) -> None:
+        """One step by keyboard: to the right, or to the left where there is nothing on the right."""
+        self.focus(control)
+        if control.kind in ("checkbox", "button"):
+            return self.press("Space")
+        back = self.page.evaluate(f"probe.at_the_end({control.index})")
+        self.press(
+            {"slider": ("ArrowRight", "ArrowLeft"), "menu": ("ArrowDown", "ArrowUp")}[control.kind][
+                back
+            ]
+        )
+
+    def move_until_it_shows(self, control: Control, steps: int = 5) -> tuple[dict, str]:
+        """The state after as few steps as change both picture and sentence, or after all of them."""
+        before = after = self.state()
+        for _ in range(steps):
+            self.move(control)
+            after = self.wait_for_change(before, seconds=2)
+            if after[0] != before[0] and after[1] != before[1]:
+                break
+        return after
+
+    def state(self) -> tuple[dict, str]:
+        """(digest of all data in the figures, the sentence)."""
+        return self.page.evaluate("probe.data()"), self.page.evaluate("probe.sentence()")
+
+    def wait_for_change(self, before: tuple[dict, str], seconds: float = 20) -> tuple[dict, str]:
+        """The state once the figures' data and the sentence both differ from `before`, or at the end."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            now = self.state()
+            if now[0] != before[0] and now[1] != before[1]:
+                break
+            self.page.wait_for_timeout(50)
+        self.settle()
+        return self.state()
+
+    def settle(self, quiet: float = QUIET, seconds: float = 20) -> None:
+        """Wait until nothing has been redrawn for a while."""
+        script = f"performance.now() - Math.max(0, ...probe.keys.slice(-1), ...probe.marks.slice(-1).map(m => m[0])) > {quiet}"
+        self.page.wait_for_function(script, timeout=seconds * 1000, polling=25)
+
+    def last(self) -> float:
+        """Milliseconds from the last key to the last repaint."""
+        script = "(probe.marks.slice(-1)[0] || [0])[0] - probe.keys.slice(-1)[0]"
+        return self.page.evaluate(script)
+
+    def latency(self, control: Control, moves: int = 10) -> Latency:
+        """Move a slider to and fro, each time until it is drawn; then 25 moves in 0.75 seconds."""
+        self.focus(control)
+        times = []
+        for move in range(moves):
+            before = self.state()
+            self.press("ArrowLeft" if move % 2 else "ArrowRight")
+            self.wait_for_change(before)
+            times.append(self.last())
+        for move in range(25):
+            self.press("ArrowLeft" if move % 8 >= 4 else "ArrowRight")
+            self.page.wait_for_timeout(30)
+        self.settle(600)
+        return Latency(statistics.median(times), max(times), max(0.0, self.last()))
+
+    def theme(self, name: str) -> None:
+        """Switch JupyterLab's theme, 'Light' or 'Dark'."""
+        self.command("apputils:change-theme", theme=f"JupyterLab {name}")
+        value = "true" if name == "Light" else "false"
+        self.page.wait_for_selector(f"body[data-jp-theme-light='{value}']", state="attached")
+        self.page.wait_for_timeout(300)
+
+    def picture(self, path: Path) -> None:
+        """Keep a screenshot with the lab's top at the top of the window."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.page.evaluate("probe.lab().scrollIntoView({block: 'start'})")
+        self.page.wait_for_timeout(200)
+        self.page.screenshot(path=path)
+
+
+KERNEL_IS_READY = """() => {
+  const panel = window.jupyterapp && window.jupyterapp.shell.currentWidget;
+  const session = panel && panel.sessionContext && panel.sessionContext.session;
+  return session && session.kernel && session.kernel.status === "idle";
+}"""
+CONTROLS = """() => probe.fields().map((field, index) => {
+  const box = field.closest(".jupyter-widgets.widget-inline-hbox") || field;
+  const label = box.querySelector(".widget-label");
+  const kinds = { SELECT: "menu", INPUT: "checkbox", BUTTON: "button" };
+  return {
+    label: (label && label.innerText) || box.innerText.trim() || box.title,
+    kind: kinds[field.tagName] || "slider",
+    title: (label && label.title) || (box.querySelector("[title]") || box).title || "",
+    index,
+  };
+})"""

@@ -1,0 +1,111 @@
+// Runs in the page before anything else: notes when keys are pressed and when a lab is redrawn, and
+// reads what the page itself holds: the traces of plotly's figures, the objects of k3d's scenes.
+window.probe = {
+  keys: [],
+  marks: [],
+  watched: new WeakSet(),
+
+  mark(what) {
+    probe.marks.push([performance.now(), what]);
+  },
+
+  lab() {
+    return [...document.querySelectorAll(".rlhf-lab")].find((lab) => lab.offsetParent !== null);
+  },
+
+  graphs() {
+    return [...probe.lab().querySelectorAll(".js-plotly-plot")];
+  },
+
+  scenes() {
+    const all = (globalThis.__k3dWidgets && globalThis.__k3dWidgets.plots) || [];
+    return all.filter((plot) => probe.lab().contains(plot.K3DInstance.getWorld().targetDOMNode));
+  },
+
+  // the lab has drawn all that it announces
+  ready(graphs, scenes) {
+    const lab = probe.lab();
+    return (
+      lab !== undefined &&
+      lab.querySelector(".rlhf-lab-sentence").innerText.length > 10 &&
+      probe.graphs().filter((graph) => graph.querySelector(".main-svg .xaxislayer-above *, .main-svg .traces *")).length >= graphs &&
+      probe.scenes().filter((plot) => Object.keys(plot.K3DInstance.getWorld().ObjectsById).length).length >= scenes
+    );
+  },
+
+  watch() {
+    const changes = { attributes: true, childList: true, characterData: true, subtree: true };
+    const observe = (element, what) => {
+      if (probe.watched.has(element)) return;
+      probe.watched.add(element);
+      new MutationObserver(() => probe.painted(what)).observe(element, changes);
+    };
+    observe(probe.lab().querySelector(".rlhf-lab-sentence"), "words");
+    for (const graph of probe.graphs()) observe(graph.querySelector(".main-svg"), "graph");
+    for (const { K3DInstance } of probe.scenes()) {
+      const world = K3DInstance.getWorld();
+      if (!probe.watched.has(world)) K3DInstance.on(K3DInstance.events.RENDERED, () => probe.drawn(world));
+      probe.watched.add(world);
+    }
+  },
+
+  // after the next frame, when what has changed in the document is on the screen
+  painted(what) {
+    requestAnimationFrame(() => setTimeout(() => probe.mark(what), 0));
+  },
+
+  // reading a pixel waits until the drawing is really done
+  drawn(world) {
+    const gl = world.renderer.getContext();
+    gl.readPixels(0, 0, 1, 1, gl.RGBA, gl.UNSIGNED_BYTE, new Uint8Array(4));
+    probe.mark("scene");
+  },
+
+  // what can be moved: slider handles, menus, boxes to tick, buttons
+  fields() {
+    return [...probe.lab().querySelectorAll(".noUi-handle, select, input[type=checkbox], button.jupyter-button")];
+  },
+
+  at_the_end(index) {
+    const field = probe.fields()[index];
+    if (field.tagName === "SELECT") return field.selectedIndex === field.options.length - 1 ? 1 : 0;
+    const { left } = field.getBoundingClientRect();
+    const track = field.closest(".noUi-base").getBoundingClientRect();
+    return left + field.offsetWidth / 2 > track.right - 1 ? 1 : 0;
+  },
+
+  sentence() {
+    return probe.lab().querySelector(".rlhf-lab-sentence").innerText;
+  },
+
+  // name of a trace or an object -> a digest of its data
+  data() {
+    const found = {};
+    probe.graphs().forEach((graph, place) => {
+      graph.data.forEach((trace, index) => {
+        const { x, y, z } = trace;
+        found[`graph ${place} trace ${trace.name || index}`] = digest([x, y, z]);
+      });
+      found[`graph ${place} shapes`] = digest(graph.layout.shapes);
+    });
+    for (const { model } of probe.scenes()) {
+      for (const id of model.get("object_ids")) {
+        const { attributes } = globalThis.__k3dWidgets.objects[id];
+        const { positions, vertices, heights, origins, vectors, colors, attribute, text, visible, position, model_matrix } = attributes;
+        const parts = [positions, vertices, heights, origins, vectors, colors, attribute, text, visible, position, model_matrix];
+        found[`scene ${attributes.type} ${attributes.name || id}`] = digest(parts);
+      }
+    }
+    return found;
+  },
+};
+
+// a short number for any nested data; typed arrays count by their values
+function digest(value) {
+  const text = JSON.stringify(value, (_, part) => (ArrayBuffer.isView(part) ? Array.from(part) : part)) || "";
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (hash * 31 + text.charCodeAt(i)) | 0;
+  return `${text.length}:${hash}`;
+}
+
+addEventListener("keydown", () => probe.keys.push(performance.now()), true);
