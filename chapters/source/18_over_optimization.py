@@ -244,6 +244,40 @@ from rlhf_lib.labs.over_optimization import LiveRun
 over_optimization_lab(LiveRun())
 
 # %% [markdown]
+# ### The two pictures tied together
+#
+# Chapter 02 had the same lesson as a walk over hills: a reward model is a map drawn near the baseline's path, and a walker that trusts it everywhere ends in a swamp. Everything in this chapter has its place there:
+#
+# | here | on the map of chapter 02 |
+# |---|---|
+# | comparisons of answers of the SFT policy | comparisons of points near the path |
+# | the proxy rises, gold rises and falls | the walker climbs a summit that is not there |
+# | √KL to the SFT policy | distance from the path, in units of the tube's radius |
+# | β, or early stopping | the tube |
+# | more comparisons | the map is right a little further out |
+# | an ensemble | several maps; where they differ, nobody has been |
+#
+# And a walk over the map of *weights* shows the edge itself. This is the run of section 1, on the plane through the SFT policy, the policy where gold peaks and the last one:
+
+# %%
+from rlhf_lib.landscape import load_plane
+from rlhf_lib.plots import plot_plane
+
+plot_plane(load_plane());
+
+# %% [markdown]
+# Left below: the proxy has no edge. Right below: the KL has one, in the same place as gold. That is why a bound on the KL can do what no amount of staring at the proxy can.
+
+# %% [markdown] tags=["lab"]
+# **Lab: the mirage.** Predict, then move: (1) more comparisons at the same radius: does the summit that is not there go away? (2) The same comparisons from a larger radius. (3) β or the budget until gold no longer falls: what did it cost in proxy? Then find the same three settings in the
+# lab above: pairs, and β. The radius has no slider there. What would it be?
+
+# %% tags=["lab"]
+from rlhf_lib.labs import mirage_lab
+
+mirage_lab()
+
+# %% [markdown]
 # ## 7. Exercises
 
 # %% [markdown] tags=["exercise"]
@@ -381,6 +415,9 @@ ends, kls = means["gold at the end"], means["KL at the end"]
 assert ends["β", 0.2] > ends["β", 0.0] + 0.2, "on average over the grid a KL penalty ends higher"
 assert kls["β", 0.2] < kls["β", 0.05] < kls["β", 0.0], "and nearer"
 assert ends["pairs", 4000] > ends["pairs", 300], "and so do more comparisons"
+plane_sft, plane_peak, plane_over = load_plane().checkpoints.values()
+assert plane_peak["gold"] > plane_sft["gold"] > plane_over["gold"], "on the plane of weights the run climbs a ridge and falls off"
+assert plane_over["proxy"] > plane_peak["proxy"], "where the proxy shows no edge"
 before, after = signs["SFT"], signs["at the end"]
 watched = ("flattery", "repetition", "ungrammatical", "confident tone", "stock phrases")
 assert any(after[sign] > before[sign] + 0.2 for sign in watched), "signs show"

@@ -63,7 +63,8 @@ window.probe = {
 
   // what can be moved: slider handles, menus, boxes to tick, buttons
   fields() {
-    return [...probe.lab().querySelectorAll(".noUi-handle, select, input[type=checkbox], button.jupyter-button")];
+    return [...probe.lab().querySelectorAll(".noUi-handle, select, input[type=checkbox], button.jupyter-button")].filter(
+      (field) => field.offsetParent !== null && !field.disabled);
   },
 
   at_the_end(index) {
