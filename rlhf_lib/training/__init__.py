@@ -1,5 +1,15 @@
 """Short loops that put models, data and objectives together."""
 
+from .direct import (
+    LOSSES,
+    DirectSettings,
+    DirectTrainer,
+    PairData,
+    PairLogps,
+    describe_pairs,
+    direct_loss,
+    train_direct,
+)
 from .guards import NonFiniteError
 from .history import History
 from .online import OnlineTrainer, train_online
@@ -29,11 +39,16 @@ from .settings import PRESETS, OnlineSettings, preset
 from .sft import SFTSettings, completion_loss, held_out_loss, train_sft
 
 __all__ = [
+    "DirectSettings",
+    "DirectTrainer",
     "History",
+    "LOSSES",
     "NonFiniteError",
     "OnlineSettings",
     "OnlineTrainer",
     "PRESETS",
+    "PairData",
+    "PairLogps",
     "PretrainSettings",
     "Progress",
     "RejectionSettings",
@@ -42,6 +57,8 @@ __all__ = [
     "SFTSettings",
     "ScoringTime",
     "completion_loss",
+    "describe_pairs",
+    "direct_loss",
     "evaluate_pairs",
     "held_out_loss",
     "padding_share",
@@ -53,6 +70,7 @@ __all__ = [
     "score_steps",
     "select_answers",
     "time_scoring",
+    "train_direct",
     "train_language_model",
     "train_online",
     "train_outcome_model",
