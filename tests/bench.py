@@ -1,0 +1,282 @@
+"""`make bench`: speed against transformers and TRL, both sides in one process, their repetitions interleaved.
+
+Each row takes the median seconds of both sides after a warm-up and prints their ratio beside the one to
+reach (exit status 0 whatever the ratios are). What is the same on both sides, and checked in this file:
+
+- the model (pocket-sft: the same weights), float32, the CPU, the threads;
+- rollout: 16 prompts, 4 completions each, exactly 48 tokens at temperature 1 without top-k or top-p. No end
+  token, so that all have the same length. Result: tokens and their log-probabilities, on both sides equal to 1e-4;
+- a GRPO step: the same 8 prompts, 8 completions each of exactly 32 tokens, a reward function of the text,
+  advantages by group, the clipped loss with a sequence mean, 0.05 * k3 to a reference policy, entropy as a metric,
+  one AdamW update with gradients clipped at 1. A step is all of it, from sampling to the update. TRL runs
+  without gradient checkpointing (its default), which would cost it time and save memory that is not short here.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+
+from rlhf_lib.lm import Policy, load_policy, sample
+from rlhf_lib.runtime import data_path, set_seed
+from rlhf_lib.training import OnlineTrainer, preset
+from rlhf_lib.world import PocketWorld
+
+MODEL = data_path("models", "pocket-sft")
+WARM_UP = 3
+REPEATS = 12
+NO_END = -1
+"""An end token that no model draws: every completion gets its full length."""
+
+
+@dataclass
+class Row:
+    """One line of the table: median seconds of one unit of work, and the ratio to reach."""
+
+    work: str
+    ours: list[float]
+    theirs: list[float]
+    target: float
+    tokens: int | None = None
+
+    @property
+    def ratio(self) -> float:
+        """How many times quicker we are."""
+        return median(self.theirs) / median(self.ours)
+
+    def __str__(self) -> str:
+        speeds = [
+            f"{self.tokens / median(side):6.0f} tokens/s"
+            if self.tokens
+            else f"{1 / median(side):7.2f} steps/s"
+            for side in (self.ours, self.theirs)
+        ]
+        return line(self.work, *speeds, f"{self.ratio:.2f} x", f">= {self.target} x", self.reached)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the ratio is there."""
+        return self.ratio >= self.target
+
+
+def line(work: str, ours: str, theirs: str, ratio: str, target: str, reached: bool | str) -> str:
+    """Columns of the table."""
+    if isinstance(reached, bool):
+        reached = "reached" if reached else "NOT reached"
+    return f"{work:34s} {ours:>17s} {theirs:>17s} {ratio:>8s} {target:>9s}  {reached}"
+
+
+def seconds(work: Callable[[], object]) -> tuple[float, object]:
+    """How long a call took, and what it gave."""
+    started = time.perf_counter()
+    result = work()
+    return time.perf_counter() - started, result
+
+
+def same(what: str, ours, theirs) -> None:
+    """Stop if the two sides did not do the same work."""
+    if ours != theirs:
+        raise RuntimeError(f"not the same work: {what} is {ours} here and {theirs} there")
+
+
+# --- rollout
+def rollout_row(prompts: list, per_prompt: int = 4, tokens: int = 48) -> Row:
+    """`lm.sample` against `generate` and one scoring pass."""
+    from transformers import AutoModelForCausalLM
+
+    policy = load_policy("pocket-sft", device="cpu")
+    theirs = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
+    ids, mask = policy.encode(prompts)
+
+    def ours():
+        return sample(
+            policy.model, ids, mask, samples_per_prompt=per_prompt, max_new_tokens=tokens,
+            end_token=NO_END, pad_token=policy.pad_token,
+        )  # fmt: skip
+
+    row = Row(f"rollout, {len(prompts) * per_prompt} x {tokens} tokens", [], [], 4.0)
+    row.tokens = len(prompts) * per_prompt * tokens
+    for turn in range(WARM_UP + REPEATS):
+        ours_took, drawn = seconds(ours)
+        theirs_took, (full_ids, logp) = seconds(
+            lambda: generate_and_score(theirs, ids, mask, per_prompt, tokens, policy.pad_token)
+        )
+        if turn >= WARM_UP:
+            row.ours.append(ours_took), row.theirs.append(theirs_took)
+    same("the number of tokens", drawn.logp.numel(), logp.numel())
+    same("the number of tokens", int(drawn.completion_mask.sum()), row.tokens)
+    check_scores(policy, mask, per_prompt, full_ids, logp)
+    return row
+
+
+@torch.no_grad()
+def generate_and_score(model, ids, mask, per_prompt: int, tokens: int, pad: int):
+    """What transformers takes for the same: completions, then the log-probabilities of their tokens."""
+    full_ids = model.generate(
+        input_ids=ids, attention_mask=mask.long(), num_return_sequences=per_prompt, do_sample=True,
+        temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=tokens, eos_token_id=None, pad_token_id=pad,
+    )  # fmt: skip
+    full_mask = padded_mask(mask, per_prompt, tokens)
+    positions = (full_mask.cumsum(1) - 1).clamp(min=0).long()
+    logits = model(
+        input_ids=full_ids, attention_mask=full_mask.long(), position_ids=positions,
+        logits_to_keep=tokens + 1, use_cache=False,
+    ).logits[:, :-1]  # fmt: skip
+    picked = full_ids[:, -tokens:, None]
+    return full_ids, logits.log_softmax(-1).gather(-1, picked).squeeze(-1)
+
+
+def padded_mask(mask, per_prompt: int, tokens: int):
+    """The prompts' mask, repeated, with ones for the completions."""
+    repeated = mask.repeat_interleave(per_prompt, 0)
+    return torch.cat((repeated, torch.ones(len(repeated), tokens)), 1)
+
+
+@torch.no_grad()
+def check_scores(policy: Policy, mask, per_prompt: int, full_ids, logp) -> None:
+    """Our decoder gives transformers' tokens the same log-probabilities: it is the same model."""
+    tokens = logp.shape[1]
+    logits = policy.model(full_ids, padded_mask(mask, per_prompt, tokens))[:, -tokens - 1 : -1]
+    ours = logits.log_softmax(-1).gather(-1, full_ids[:, -tokens:, None]).squeeze(-1)
+    same("agreement of log-probabilities to 1e-4", bool((ours - logp).abs().max() < 1e-4), True)
+
+
+# --- training steps
+def alternate(step: Callable[[], object], row: Row):
+    """A callback for TRL's trainer: after each of its steps, one of ours; both are timed."""
+    from transformers import TrainerCallback
+
+    class Alternate(TrainerCallback):
+        def on_train_begin(self, args, state, control, **kwargs):
+            self.started = time.perf_counter()
+
+        def on_step_end(self, args, state, control, **kwargs):
+            theirs = time.perf_counter() - self.started
+            ours, _ = seconds(step)
+            if state.global_step > WARM_UP:
+                row.ours.append(ours), row.theirs.append(theirs)
+            self.started = time.perf_counter()
+
+    return Alternate()
+
+
+def common(folder: str) -> dict:
+    """Settings that all of TRL's trainers get."""
+    return dict(
+        output_dir=folder, use_cpu=True, bf16=False, report_to=[], save_strategy="no",
+        logging_strategy="no", disable_tqdm=True, gradient_checkpointing=False, max_grad_norm=1.0,
+        max_steps=WARM_UP + REPEATS, optim="adamw_torch", weight_decay=0.0,
+        lr_scheduler_type="constant", dataloader_pin_memory=False, seed=0,
+    )  # fmt: skip
+
+
+def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32) -> Row:
+    """`OnlineTrainer.step` against a step of TRL's GRPOTrainer."""
+    batch = len(prompts) * per_prompt
+    policy = load_policy("pocket-sft", device="cpu")
+    policy.end_token = NO_END
+    settings = preset(
+        "grpo", prompts_per_step=len(prompts), samples_per_prompt=per_prompt, minibatches=1,
+        max_new_tokens=tokens, kl_coefficient=0.05, learning_rate=1e-5,
+    )  # fmt: skip
+
+    def reward(rollout):
+        return torch.tensor(rewards_of(rollout.texts))
+
+    ours = OnlineTrainer(policy, prompts, reward, settings)
+    row = Row(f"GRPO step, {batch} x {tokens} tokens, KL", [], [], 2.5)
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = trl_grpo(folder, prompts, per_prompt, tokens, alternate(ours.step, row))
+        theirs.train()
+    turns = WARM_UP + REPEATS
+    each = batch * tokens + per_prompt * sum(len(policy.prompt_ids(p)) for p in prompts)
+    theirs_said = theirs.state.log_history[-1]
+    for kind in ("min", "max"):
+        same("the length of completions", tokens, theirs_said[f"completions/{kind}_length"])
+    same("the lengths of completions", ours.history.series("length"), turns * [tokens])
+    same("all tokens", turns * each, int(theirs.state.num_input_tokens_seen))
+    check_models(policy.model, theirs.model)
+    return row
+
+
+def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback):
+    """A GRPOTrainer that sees the same prompts at every step and never ends a completion early."""
+    from datasets import Dataset
+    from transformers import PrinterCallback
+    from trl import GRPOConfig, GRPOTrainer
+
+    config = GRPOConfig(
+        **common(folder), per_device_train_batch_size=len(prompts) * per_prompt,
+        num_generations=per_prompt, max_completion_length=tokens, beta=0.05, loss_type="grpo",
+        use_bias_correction_kl=False, learning_rate=1e-5, shuffle_dataset=False,
+        generation_kwargs={"eos_token_id": None},
+    )  # fmt: skip
+    rows = [{"prompt": prompt.messages} for prompt in prompts] * (WARM_UP + REPEATS)
+    trainer = GRPOTrainer(
+        model=str(MODEL),
+        reward_funcs=lambda completions, **_: rewards_of([c[0]["content"] for c in completions]),
+        args=config,
+        train_dataset=Dataset.from_list(rows),
+        callbacks=[callback],
+    )
+    trainer.eos_token_ids = [NO_END]
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def rewards_of(texts: list[str]) -> list[float]:
+    """A reward that costs nothing and differs within groups."""
+    return [float(len(text)) for text in texts]
+
+
+def check_models(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
+    """As many parameters, of the same dtype."""
+    for what in (lambda p: p.numel(), lambda p: str(p.dtype)):
+        sides = [sorted(what(p) for p in model.parameters()) for model in (ours, theirs)]
+        same("the model", *sides)
+
+
+# --- import
+def import_seconds() -> float:
+    """Median seconds of `import rlhf_lib` in a fresh process."""
+    script = "import time; t = time.perf_counter(); import rlhf_lib; print(time.perf_counter() - t)"
+    runs = [subprocess.check_output([sys.executable, "-c", script], text=True) for _ in range(5)]
+    return median(map(float, runs))
+
+
+def quiet() -> None:
+    """No advice and no progress bars between the rows."""
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    logging.disable(logging.WARNING)
+    warnings.filterwarnings("ignore")
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.disable_progress_bar()
+
+
+def main() -> None:
+    """Measure and print row by row."""
+    quiet()
+    set_seed(0)
+    prompts = PocketWorld().prompts(16)
+    print(f"{torch.get_num_threads()} threads, medians of {REPEATS} interleaved repetitions")
+    print(line("work", "this library", "transformers, TRL", "ratio", "to reach", ""))
+    print(rollout_row(prompts), flush=True)
+    print(grpo_row(prompts[:8]), flush=True)
+    took = import_seconds()
+    print(line("import rlhf_lib", f"{took:.2f} s", "", "", "<= 1.5 s", took <= 1.5))
+
+
+if __name__ == "__main__":
+    main()
