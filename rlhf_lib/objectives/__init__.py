@@ -12,6 +12,7 @@ from .direct import (
     rebel_loss,
     simpo_loss,
 )
+from .distill import jsd_loss, reverse_kl_loss, sequence_kd_loss, word_kd_loss
 from .kl import AdaptiveKL, best_of_n_kl, exact_kl, kl_estimate
 from .policy import importance_weights, masked_aggregate, policy_loss, value_loss
 from .preference import (
@@ -38,6 +39,7 @@ __all__ = [
     "implicit_reward",
     "importance_weights",
     "ipo_loss",
+    "jsd_loss",
     "kl_estimate",
     "kto_loss",
     "masked_aggregate",
@@ -47,9 +49,12 @@ __all__ = [
     "policy_loss",
     "process_loss",
     "rebel_loss",
+    "reverse_kl_loss",
     "reward_to_go",
     "rloo_advantages",
+    "sequence_kd_loss",
     "simpo_loss",
     "value_loss",
     "whiten",
+    "word_kd_loss",
 ]
