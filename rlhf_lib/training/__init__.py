@@ -13,8 +13,21 @@ from .direct import (
 from .guards import NonFiniteError
 from .history import History
 from .online import OnlineTrainer, train_online
+from .online_direct import (
+    OnlineDirectSettings,
+    RefreshedJudge,
+    annotator_judge,
+    reward_judge,
+    train_online_direct,
+)
 from .preferences import preferences_from_rows, read_preferences, write_preferences
-from .pretrain import PretrainSettings, train_language_model
+from .pretrain import (
+    PretrainSettings,
+    document_loss,
+    next_token_loss,
+    packed_rows,
+    train_language_model,
+)
 from .progress import Progress
 from .rejection import (
     SELECTIONS,
@@ -44,6 +57,7 @@ __all__ = [
     "History",
     "LOSSES",
     "NonFiniteError",
+    "OnlineDirectSettings",
     "OnlineSettings",
     "OnlineTrainer",
     "PRESETS",
@@ -51,20 +65,26 @@ __all__ = [
     "PairLogps",
     "PretrainSettings",
     "Progress",
+    "RefreshedJudge",
     "RejectionSettings",
     "RewardModelSettings",
     "SELECTIONS",
     "SFTSettings",
     "ScoringTime",
+    "annotator_judge",
     "completion_loss",
     "describe_pairs",
     "direct_loss",
+    "document_loss",
     "evaluate_pairs",
     "held_out_loss",
+    "next_token_loss",
+    "packed_rows",
     "padding_share",
     "preferences_from_rows",
     "preset",
     "read_preferences",
+    "reward_judge",
     "score_by_length",
     "score_pairs",
     "score_steps",
@@ -73,6 +93,7 @@ __all__ = [
     "train_direct",
     "train_language_model",
     "train_online",
+    "train_online_direct",
     "train_outcome_model",
     "train_process_model",
     "train_rejection",

@@ -6,6 +6,7 @@ rejected answers share a forward pass; answers are tokenised once. Book: `c/08-d
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -69,7 +70,7 @@ class DirectSettings:
     """Passes over the comparisons."""
     batch_size: int = 32
     """Comparisons in a batch, B; the policy sees 2 B answers."""
-    learning_rate: float = 1e-4
+    learning_rate: float = 3e-4
     """Peak; linear warm-up, then linear decay."""
     warmup_steps: int = 10
     max_grad_norm: float = 1.0
@@ -229,8 +230,10 @@ class DirectTrainer:
         )
         self.history, self.started = History(), time.perf_counter()
 
-    def prepare(self, pairs: Sequence[Preference]) -> PairData:
+    def prepare(self, pairs: Sequence[Preference], encode: Callable | None = None) -> PairData:
         """Tokenise comparisons and ask the reference about them, once.
+
+        encode: (prompts, texts) -> answers, in place of `encode_answers` with the policy's tokenizer.
 
         Raises:
             ValueError: no pairs that are not ties.
@@ -238,17 +241,17 @@ class DirectTrainer:
         pairs = [pair for pair in pairs if not pair.tie]
         if not pairs:
             raise ValueError("pairs must hold at least one comparison that is not a tie")
+        encode = encode or functools.partial(encode_answers, self.policy)
         prompts = [pair.prompt for pair in pairs]
         chosen_texts, rejected_texts = [p.chosen for p in pairs], [p.rejected for p in pairs]
-        chosen = encode_answers(self.policy, prompts, chosen_texts)
-        rejected = encode_answers(self.policy, prompts, rejected_texts)
+        chosen, rejected = encode(prompts, chosen_texts), encode(prompts, rejected_texts)
         data = PairData(chosen, rejected, None, self._gaps(pairs))
         if self.reference is not None:
             ref = score_answers(self.reference, chosen + rejected)
             data.ref = torch.stack(ref.split(len(pairs)), dim=1)
         if self.settings.loss == "kto":
             others = chosen_texts[1:] + chosen_texts[:1]
-            data.strangers = encode_answers(self.policy, prompts, others)
+            data.strangers = encode(prompts, others)
             data.stranger_ref = score_answers(self.reference, data.strangers)
         return data
 
@@ -269,7 +272,8 @@ class DirectTrainer:
         loss; logp_chosen, logp_rejected (sequence sums, nats); with a reference reward_chosen,
         reward_rejected (beta log pi / pi_ref), margin, accuracy (share of positive margins) and kl
         (mean of log pi_ref - log pi over both answers: KL(reference || policy), if the reference wrote
-        them); without one, margin and accuracy are of the log-probabilities; grad_norm, seconds.
+        them); without one, margin and accuracy are of the means over tokens, as ORPO and SimPO compare
+        them; grad_norm, seconds.
 
         Raises:
             guards.NonFiniteError: the loss or its gradient is not a number.
@@ -315,9 +319,10 @@ class DirectTrainer:
 @torch.no_grad()
 def describe_pairs(logps: PairLogps, beta: float) -> dict[str, float]:
     """The metrics of a batch that need no gradient: see `DirectTrainer.step`."""
-    chosen, rejected, found = logps.chosen, logps.rejected, {}
+    chosen, rejected = logps.chosen / logps.chosen_length, logps.rejected / logps.rejected_length
+    found = {}
     if logps.ref_chosen is not None:
-        drift = torch.stack((chosen - logps.ref_chosen, rejected - logps.ref_rejected))
+        drift = torch.stack((logps.chosen - logps.ref_chosen, logps.rejected - logps.ref_rejected))
         chosen, rejected = beta * drift
         found = {"reward_chosen": chosen, "reward_rejected": rejected, "kl": -drift}
     margin = chosen - rejected
