@@ -37,7 +37,7 @@ def best_of_n(proxy, gold, ns: list[int] | None = None) -> BestOfN:
     ns = ns or [2**i for i in range(total.bit_length()) if 2**i <= total]
     if max(ns) > total or min(ns) < 1:
         raise ValueError(f"n must lie between 1 and the number of samples, {total}; got {ns}")
-    order = np.argsort(proxy, axis=1)
+    order = np.argsort(proxy, axis=1, kind="stable")  # ties: the same on every machine
     by_rank = [np.take_along_axis(x, order, axis=1).mean(0) for x in (proxy, gold)]
     weights = np.array([[comb(k, n - 1) / comb(total, n) for k in range(total)] for n in ns])
     means = [(weights @ ranked).tolist() for ranked in by_rank]

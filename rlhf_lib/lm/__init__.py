@@ -5,21 +5,26 @@ from .loading import TransformersModel, load_policy
 from .policy import Policy, as_messages
 from .rollout import Rollout
 from .sampling import Samples, draw, sample, truncate
+from .scoring import EncodedAnswer, answer_logp, encode_answers, score_answers
 from .tokenizer import load_tokenizer, train_tokenizer
 
 __all__ = [
     "Cache",
     "Decoder",
     "DecoderConfig",
+    "EncodedAnswer",
     "Policy",
     "Rollout",
     "Samples",
     "TransformersModel",
+    "answer_logp",
     "as_messages",
     "draw",
+    "encode_answers",
     "load_policy",
     "load_tokenizer",
     "sample",
+    "score_answers",
     "train_tokenizer",
     "truncate",
 ]

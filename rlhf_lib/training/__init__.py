@@ -1,11 +1,44 @@
 """Short loops that put models, data and objectives together."""
 
+from .direct import (
+    LOSSES,
+    DirectSettings,
+    DirectTrainer,
+    PairData,
+    PairLogps,
+    describe_pairs,
+    direct_loss,
+    train_direct,
+)
 from .guards import NonFiniteError
 from .history import History
 from .online import OnlineTrainer, train_online
+from .online_direct import (
+    OnlineDirectSettings,
+    RefreshedJudge,
+    annotator_judge,
+    reward_judge,
+    train_online_direct,
+)
 from .preferences import preferences_from_rows, read_preferences, write_preferences
-from .pretrain import PretrainSettings, train_language_model
+from .pretrain import (
+    PretrainSettings,
+    document_loss,
+    next_token_loss,
+    packed_rows,
+    train_language_model,
+)
 from .progress import Progress
+from .rejection import (
+    SELECTIONS,
+    RejectionSettings,
+    ScoringTime,
+    padding_share,
+    score_by_length,
+    select_answers,
+    time_scoring,
+    train_rejection,
+)
 from .reward_model import (
     RewardModelSettings,
     evaluate_pairs,
@@ -19,27 +52,51 @@ from .settings import PRESETS, OnlineSettings, preset
 from .sft import SFTSettings, completion_loss, held_out_loss, train_sft
 
 __all__ = [
+    "DirectSettings",
+    "DirectTrainer",
     "History",
+    "LOSSES",
     "NonFiniteError",
+    "OnlineDirectSettings",
     "OnlineSettings",
     "OnlineTrainer",
     "PRESETS",
+    "PairData",
+    "PairLogps",
     "PretrainSettings",
     "Progress",
+    "RefreshedJudge",
+    "RejectionSettings",
     "RewardModelSettings",
+    "SELECTIONS",
     "SFTSettings",
+    "ScoringTime",
+    "annotator_judge",
     "completion_loss",
+    "describe_pairs",
+    "direct_loss",
+    "document_loss",
     "evaluate_pairs",
     "held_out_loss",
+    "next_token_loss",
+    "packed_rows",
+    "padding_share",
     "preferences_from_rows",
     "preset",
     "read_preferences",
+    "reward_judge",
+    "score_by_length",
     "score_pairs",
     "score_steps",
+    "select_answers",
+    "time_scoring",
+    "train_direct",
     "train_language_model",
     "train_online",
+    "train_online_direct",
     "train_outcome_model",
     "train_process_model",
+    "train_rejection",
     "train_reward_model",
     "train_sft",
     "write_preferences",

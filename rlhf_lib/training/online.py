@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,6 +30,7 @@ from ..objectives import (
 from ..rewards import ValueModel
 from .guards import check_finite, optimizer_step, run_steps
 from .history import History
+from .pretrain import next_token_loss
 from .progress import Progress
 from .schedule import set_learning_rate
 from .settings import OnlineSettings
@@ -65,19 +66,21 @@ def train_online(
     settings: OnlineSettings | None = None,
     gold: Callable[[Rollout], Tensor] | None = None,
     reference: Policy | None = None,
+    pretraining: Iterator[Tensor] | None = None,
 ) -> History:
     """Train `policy` in place to raise `reward` on `prompts`.
 
     gold: another reward that is measured and never trained on. reference: the policy that KL is
-    measured to; the policy as it starts, by default. The history has a row a step: proxy (mean
-    reward), gold, kl (sequence KL in nats, k1), kl_k3, entropy, length, finished, clip_fraction,
+    measured to; the policy as it starts, by default. pretraining: an endless stream of rows (B, T + 1) of
+    token ids, such as `packed_rows(policy, documents, 8, 64)`, for a pretraining_coefficient above 0
+    (PPO-ptx; its loss is logged as pretraining_loss). The history has a row a step: proxy (mean reward), gold, kl (sequence KL in nats, k1), kl_k3, entropy, length, finished, clip_fraction,
     ratio_min, ratio_max, approx_kl, loss, grad_norm, zero_variance_groups, kl_coefficient, seconds;
     with a value model also value_loss and explained_variance.
 
     Raises:
-        ValueError: no prompts.
+        ValueError: no prompts; a pretraining_coefficient without a stream to go with it.
     """
-    trainer = OnlineTrainer(policy, prompts, reward, settings, gold, reference)
+    trainer = OnlineTrainer(policy, prompts, reward, settings, gold, reference, pretraining)
     progress = Progress("policy", trainer.settings.steps)
 
     def do_step(step: int) -> None:
@@ -93,10 +96,17 @@ def train_online(
 class OnlineTrainer:
     """What `train_online` repeats: `step()` does one round and returns its row of metrics."""
 
-    def __init__(self, policy, prompts, reward, settings=None, gold=None, reference=None) -> None:
+    def __init__(
+        self, policy, prompts, reward, settings=None, gold=None, reference=None, pretraining=None
+    ) -> None:
         if len(prompts) == 0:
             raise ValueError("prompts must hold at least one prompt")
         self.settings = settings = settings or OnlineSettings()
+        self.pretraining = pretraining
+        if settings.pretraining_coefficient and pretraining is None:
+            raise ValueError(
+                "pretraining_coefficient needs pretraining: a stream of rows of token ids"
+            )
         torch.manual_seed(settings.seed)
         self.policy, self.prompts, self.reward, self.gold = policy, list(prompts), reward, gold
         self.reference = reference or policy.copy(frozen=True)
@@ -223,6 +233,10 @@ class OnlineTrainer:
             )
         if s.entropy_bonus:
             loss = loss - s.entropy_bonus * masked_aggregate(entropy, mask, "token")
+        if s.pretraining_coefficient:
+            remembered = next_token_loss(self.policy, next(self.pretraining))
+            metrics["pretraining_loss"] = remembered.item()
+            loss = loss + s.pretraining_coefficient * remembered
         where = f"batch {len(self.history.rows)}"
         metrics["loss"] = loss.item()
         if self.value_model is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -61,8 +62,7 @@ def train_language_model(
         token_ids = next(rows)
         rate = cosine(step, settings.steps, settings.warmup_steps) * settings.learning_rate
         set_learning_rate(optimizer, rate)
-        logits = model(token_ids[:, :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1), token_ids[:, 1:].flatten())
+        loss = next_token_loss(policy, token_ids)
         optimizer_step(loss, optimizer, settings.max_grad_norm, f"step {step}")
         history.log(step, loss=loss.item(), seconds=time.perf_counter() - started)
         progress.update(step + 1, loss=loss.item())
@@ -71,6 +71,39 @@ def train_language_model(
     progress.close()
     model.eval()
     return history
+
+
+def next_token_loss(policy: Policy, token_ids: Tensor) -> Tensor:
+    """Mean negative log-likelihood (nats) of each token of rows (B, T + 1) but the first ones.
+
+    With a coefficient it is the pretraining term of PPO-ptx (Ouyang et al., 2022, equation 2).
+    Equation: [REG-1].
+    """
+    logits = policy.model(token_ids[:, :-1]).float()
+    return F.cross_entropy(logits.flatten(0, 1), token_ids[:, 1:].flatten())
+
+
+@torch.no_grad()
+def document_loss(
+    policy: Policy,
+    documents: Iterable[str],
+    batches: int = 4,
+    batch_size: int = 16,
+    row_length: int = 128,
+) -> float:
+    """Mean `next_token_loss` on documents: where it rises in later training, it measures forgetting.
+
+    Raises:
+        ValueError: too few documents for that many rows.
+    """
+    rows = packed_rows(policy, documents, batch_size, row_length)
+    found = [next_token_loss(policy, block) for block in itertools.islice(rows, batches)]
+    if len(found) < max(1, batches):
+        raise ValueError(
+            f"documents must fill {batches} batches of {batch_size} rows of {row_length} tokens; "
+            f"they filled {len(found)}"
+        )
+    return torch.stack(found).mean().item()
 
 
 def packed_rows(

@@ -58,6 +58,8 @@ class OnlineSettings:
     kl_target: float | None = None
     """Sequence KL in nats to steer to by an adaptive coefficient, or None for a fixed one."""
     kl_horizon: float = 1000.0
+    pretraining_coefficient: float = 0.0
+    """PPO-ptx: adds this times the next-token loss on a batch of `pretraining` to the loss of each update."""
 
     # --- the value model (advantage = 'gae')
     gamma: float = 1.0
@@ -88,6 +90,7 @@ class OnlineSettings:
             "kl_coefficient",
             "entropy_bonus",
             "overlong_penalty",
+            "pretraining_coefficient",
             "staleness",
             "warmup_steps",
         ):

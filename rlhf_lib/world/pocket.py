@@ -9,6 +9,7 @@ from .annotators import AI_BIAS, HUMAN_BIAS, Annotator, Bias, Preference
 from .answers import worked_sum, write_answer
 from .constitution import breaches
 from .documents import CHAT_KINDS, draw_style, write_document
+from .enumerate import list_answers
 from .facts import make_facts
 from .gold import GoldScore, gold_score
 from .parsing import Grammar, Sentence
@@ -45,6 +46,10 @@ class PocketWorld:
     def answer(self, prompt: Prompt, style: str, rng: random.Random) -> str:
         """One answer to `prompt` in one of `answers.STYLES`."""
         return write_answer(self.facts, prompt, style, rng)
+
+    def list_answers(self, prompt: Prompt, size: int = 200) -> list[str]:
+        """`size` distinct answers to `prompt` in all styles, always the same: a response space."""
+        return list_answers(self.facts, prompt, size)
 
     def demonstrations(
         self, n: int, seed: int = 0, styles: dict[str, float] | None = None

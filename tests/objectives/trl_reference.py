@@ -4,10 +4,11 @@ Run it once under each of two versions; each run rewrites its own part of the fi
 
     python -m venv trl-now && trl-now/bin/pip install torch==2.13.0 trl==1.16.0
     python -m venv trl-old && trl-old/bin/pip install torch==2.13.0 trl==0.11.4 transformers==4.46.3 rich
-    trl-now/bin/python tests/objectives/trl_reference.py
-    trl-old/bin/python tests/objectives/trl_reference.py
+    trl-now/bin/python -m tests.objectives.trl_reference
+    trl-old/bin/python -m tests.objectives.trl_reference
 
-TRL 1.16.0: the losses of GRPO, DAPO, Dr. GRPO, GSPO and CISPO, k3, group and RLOO advantages. Real
+TRL 1.16.0: the losses of GRPO, DAPO, Dr. GRPO, GSPO and CISPO, k3, group and RLOO advantages; and of pairs
+and distributions, see `trl_direct.py`. Real
 trainers on the pocket model are built; only the log-probabilities and the rewards are given. TRL 1.16.0 no
 longer has PPO, GAE or an adaptive controller, so these come from 0.11.4, the last release with its
 first PPOTrainer: GAE, whitening, the clipped value loss, the controller, and PPO's loss.
@@ -23,6 +24,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import torch
+
+from tests.objectives import trl_direct
 
 HERE = Path(__file__).resolve().parent
 OUTPUT = HERE / "trl_reference.json"
@@ -65,7 +68,8 @@ def fixed_inputs() -> dict[str, list]:
         old_values=values + 0.5 * drift,
         advantages=torch.tensor([1.0, -0.5, 0.8]).double(),
     )
-    return {name: part.mul(1e4).round().div(1e4).tolist() for name, part in parts.items()}
+    policy = {name: part.mul(1e4).round().div(1e4).tolist() for name, part in parts.items()}
+    return policy | trl_direct.fixed_pairs()
 
 
 def tensors(inputs: dict[str, list]) -> SimpleNamespace:
@@ -144,7 +148,7 @@ def from_trl_now(data: SimpleNamespace) -> dict[str, object]:
     for scale in ("group", "batch", "none"):
         result[f"group_advantages_{scale}"] = trl_advantages("GRPO", scale_rewards=scale)
     result["rloo_advantages"] = trl_advantages("RLOO")
-    return result
+    return result | trl_direct.from_trl(data)
 
 
 def from_trl_old(data: SimpleNamespace) -> dict[str, object]:

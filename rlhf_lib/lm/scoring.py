@@ -1,0 +1,107 @@
+"""Log-probabilities of whole given answers: tokenised once, then one forward pass a batch.
+
+`Policy.logprobs` scores rollouts token by token. Here answers stand at once behind their prompts and all
+padding is on the right, where a causal model never looks: no attention mask is needed, and the LM head
+sees completion tokens alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .policy import Policy
+
+
+@dataclass(frozen=True)
+class EncodedAnswer:
+    """Token ids of a prompt in the chat template and of the answer after it, its end token included."""
+
+    token_ids: list[int]
+    prompt_length: int
+
+    @property
+    def length(self) -> int:
+        """Tokens of the answer."""
+        return len(self.token_ids) - self.prompt_length
+
+
+def encode_answers(policy: Policy, prompts: Sequence, texts: Sequence[str]) -> list[EncodedAnswer]:
+    """Tokenise answers behind their prompts, once for a whole training run.
+
+    Raises:
+        ValueError: no answers, or `prompts` and `texts` differ in length.
+    """
+    if len(prompts) != len(texts) or len(texts) == 0:
+        raise ValueError(
+            "prompts and texts must be of one length, 1 or more; got "
+            f"{len(prompts)} and {len(texts)}"
+        )
+    answers = policy.tokenizer(list(texts), add_special_tokens=False).input_ids
+    starts = [policy.prompt_ids(prompt) for prompt in prompts]
+    return [
+        EncodedAnswer([*start, *answer, policy.end_token], len(start))
+        for start, answer in zip(starts, answers, strict=True)
+    ]
+
+
+LONGEST_OVER_SHORTEST = 1.3
+"""Sequences share a forward pass if the longest is at most this many times as long as the shortest."""
+
+
+def answer_logp(policy: Policy, answers: Sequence[EncodedAnswer], mean: bool = False) -> Tensor:
+    """log pi(answer | prompt) (B,) in nats, differentiable: the sum over the answer's tokens.
+
+    mean: divide by the number of tokens instead (SimPO, ORPO, IPO as TRL has it). Answers of like
+    length go through the model together, so that little is spent on padding.
+    """
+    groups = length_groups(answers)
+    parts = [_forward(policy, [answers[i] for i in group]) for group in groups]
+    order = torch.tensor([i for group in groups for i in group], device=policy.device)
+    sums = torch.cat(parts)[order.argsort()]
+    if not mean:
+        return sums
+    return sums / torch.tensor([answer.length for answer in answers], device=sums.device)
+
+
+def length_groups(answers: Sequence[EncodedAnswer], largest: int = 256) -> list[list[int]]:
+    """Row numbers in groups of like length, at most `largest` in each."""
+    lengths = [len(answer.token_ids) for answer in answers]
+    groups: list[list[int]] = []
+    for i in sorted(range(len(answers)), key=lengths.__getitem__):
+        last = groups[-1] if groups else []
+        if last and len(last) < largest and lengths[i] <= LONGEST_OVER_SHORTEST * lengths[last[0]]:
+            last.append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def _forward(policy: Policy, answers: Sequence[EncodedAnswer]) -> Tensor:
+    token_ids, targets, rows = padded(answers, policy.pad_token, policy.device)
+    hidden = policy.model.hidden_states(token_ids[:, :-1])
+    logits = policy.model.logits(hidden[targets]).float()  # (answer tokens of the batch, V)
+    logp = -F.cross_entropy(logits, token_ids[:, 1:][targets], reduction="none")
+    return logp.new_zeros(len(answers)).index_add(0, rows, logp)
+
+
+def padded(answers: Sequence[EncodedAnswer], pad_token: int, device) -> tuple[Tensor, ...]:
+    """Ids (B, T), whether position t predicts a token of the answer (B, T - 1), row of each such token."""
+    lengths = torch.tensor([len(answer.token_ids) for answer in answers])
+    starts = torch.tensor([answer.prompt_length for answer in answers])
+    width = int(lengths.max())
+    ids = [answer.token_ids + [pad_token] * (width - len(answer.token_ids)) for answer in answers]
+    place = torch.arange(1, width)[None]
+    targets = (place >= starts[:, None]) & (place < lengths[:, None])
+    rows = targets.nonzero()[:, 0]
+    return torch.tensor(ids, device=device), targets.to(device), rows.to(device)
+
+
+@torch.no_grad()
+def score_answers(policy: Policy, answers: Sequence[EncodedAnswer], mean: bool = False) -> Tensor:
+    """`answer_logp` of any number of answers, without gradient."""
+    return answer_logp(policy, answers, mean)
