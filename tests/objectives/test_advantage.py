@@ -157,6 +157,36 @@ def test_any_float_dtype(dtype):
     assert whiten(far, far.abs() / 300)[0].tolist() == pytest.approx([0.5**0.5, -(0.5**0.5)], 0.01)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_extreme_rewards_stay_finite(dtype):
+    rewards = tensor([[1e4, -1e4, 0.0], [-1e4, 1e4, 1e4]], dtype=dtype, requires_grad=True)
+    mask, values = torch.ones(2, 3, dtype=dtype), rewards.detach() / 2
+    results = [group_advantages(rewards, scale) for scale in ("group", "batch", "none")]
+    results += [rloo_advantages(rewards), whiten(rewards, mask), reward_to_go(rewards, mask)]
+    for result in (*results, *gae(rewards, values, mask)):
+        assert torch.isfinite(result).all()
+        (gradient,) = torch.autograd.grad(result.sum(), rewards, retain_graph=True)
+        assert torch.isfinite(gradient).all()
+
+
+def test_the_order_of_the_batch_does_not_matter():
+    """Sequences are estimated one by one; whitening looks at all, in whatever order."""
+    generator = torch.Generator().manual_seed(0)
+    rewards, values = torch.randn(2, 3, 4, dtype=torch.float64, generator=generator)
+    mask, order = (torch.arange(4) < tensor([[4], [2], [3]])).double(), tensor([2, 0, 1])
+
+    def everything(rows):
+        parts = rewards[rows], values[rows], mask[rows]
+        whitened, returns = whiten(parts[0], parts[2]), reward_to_go(parts[0], parts[2], 0.9)
+        return [*gae(*parts), returns, rloo_advantages(parts[0]), whitened]
+
+    shuffled, whole, alone = (everything(rows) for rows in (order, slice(None), slice(1, 2)))
+    for ours, theirs in zip(shuffled, whole, strict=True):
+        assert torch.allclose(ours, theirs[order])
+    for ours, theirs in zip(alone[:-1], whole[:-1], strict=True):
+        assert torch.allclose(ours, theirs[1:2])
+
+
 def test_gradients_by_finite_differences():
     x = torch.randn(2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     mask = tensor([[1.0, 1, 1], [1, 1, 0]]).double()
@@ -166,7 +196,9 @@ def test_gradients_by_finite_differences():
     assert gradcheck(lambda r: whiten(r, mask), (x,))
     assert gradcheck(lambda r: reward_to_go(r, mask, 0.9), (x,))
     assert gradcheck(lambda v: gae(x.detach(), v, mask, 0.9, 0.5), (values.requires_grad_(),))
-    assert gradcheck(rloo_advantages, (x,)) and gradcheck(group_advantages, (x,))
+    assert gradcheck(rloo_advantages, (x,))
+    for scale in ("group", "batch", "none"):
+        assert gradcheck(lambda r, scale=scale: group_advantages(r, scale), (x,))
 
 
 def test_inputs_are_left_as_they_were():

@@ -41,6 +41,7 @@ FakeTensor.__getitem__, FakeTensor.contiguous = indexed, contiguous
 
 with torch.no_grad(), FakeTensorMode():
     x = torch.randn(4, 6, device="cuda", dtype=DTYPE)
+    logits = x[..., None].expand(4, 6, 3)
     row, labels = x[:, 0], torch.zeros(4, 6, device="cuda", dtype=torch.long)
     results = [
         o.bradley_terry_probability(row, row),
@@ -60,6 +61,19 @@ with torch.no_grad(), FakeTensorMode():
         o.importance_weights(x, x),
         o.value_loss(x, x, x, x),
         o.value_loss(x, x, x, x, clip=0.2),
+        o.implicit_reward(row, row, 0.1),
+        o.dpo_loss(row, row, row, row, 0.1, label_smoothing=0.1),
+        o.ipo_loss(row, row, row, row, 0.1),
+        o.simpo_loss(row, row, 2.0, 0.5),
+        o.orpo_loss(row, row, row, 0.1),
+        *(o.kto_loss(row, row, row > 0, kl, 0.1) for kl in (0.1, row)),
+        o.rebel_loss(row, row, row, row, row, 0.1),
+        o.apo_zero_loss(row, row, row, row, 0.1),
+        o.apo_down_loss(row, row, row, row, 0.1),
+        o.word_kd_loss(logits, logits, x, 2.0),
+        o.sequence_kd_loss(x, x),
+        o.reverse_kl_loss(logits, logits, x),
+        *(o.jsd_loss(logits, logits, x, beta) for beta in (0.0, 0.5, 1.0)),
     ]
     for aggregate in ("sequence", "token", "fixed"):
         results.append(o.masked_aggregate(x, x, aggregate))

@@ -164,6 +164,40 @@ def test_overflow_policy_of_k3():
     assert kl_estimate(gaps, torch.zeros(3)).tolist() == pytest.approx([largest, largest, 1e4 - 1])
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
+def test_any_float_dtype(dtype):
+    generator = torch.Generator().manual_seed(0)
+    logp, ref_logp = torch.randn(2, 4, 3, dtype=torch.float64, generator=generator).to(dtype)
+    close = dict(rtol=4 * torch.finfo(dtype).eps, atol=1e-2 * torch.finfo(dtype).eps ** 0.5)
+    for kind in ("k1", "k2", "k3"):
+        estimate = kl_estimate(logp, ref_logp, kind)
+        exact = kl_estimate(logp.double(), ref_logp.double(), kind).to(dtype)
+        assert estimate.dtype == dtype and torch.allclose(estimate, exact, **close)
+    kl = exact_kl(logp, ref_logp)
+    assert kl.dtype == dtype
+    assert torch.allclose(kl, exact_kl(logp.double(), ref_logp.double()).to(dtype), **close)
+
+
+def test_each_token_is_estimated_by_itself():
+    """[KL-1], [KL-2]: neither its place in the batch nor what stands beside it matters."""
+    generator = torch.Generator().manual_seed(0)
+    logp, ref_logp = torch.randn(2, 4, 3, dtype=torch.float64, generator=generator)
+    order = torch.tensor([2, 0, 3, 1])
+    for function in (
+        *(lambda a, b, k=k: kl_estimate(a, b, k) for k in ("k1", "k2", "k3")),
+        exact_kl,
+    ):
+        whole = function(logp, ref_logp)
+        assert torch.equal(function(logp[order], ref_logp[order]), whole[order])
+        assert torch.equal(function(logp[1:2], ref_logp[1:2]), whole[1:2])
+
+
+def test_exact_kl_of_shifted_logits_is_the_same():
+    """[KL-2]: logits are logits up to a constant."""
+    logits, ref = POLICY.log(), REFERENCE.log()
+    assert exact_kl(logits + 5, ref - 3).item() == pytest.approx(TRUE_KL, abs=1e-6)
+
+
 def test_inputs_are_left_as_they_were():
     logp, ref_logp = torch.randn(2, 3), torch.randn(2, 3)
     copies = logp.clone(), ref_logp.clone()

@@ -264,7 +264,7 @@ def test_no_gradient_flows_into_advantages_or_old_policy():
     assert old.grad is None and advantages.grad is None
 
 
-@pytest.mark.parametrize("algorithm", ["ppo", "gspo", "cispo"])
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("gap", [1e4, -1e4])
 def test_extreme_log_ratios_stay_finite(algorithm, gap):
     logp = torch.full((1, 2), gap, requires_grad=True)
@@ -272,6 +272,59 @@ def test_extreme_log_ratios_stay_finite(algorithm, gap):
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(logp.grad).all()
     assert math.isfinite(metrics["ratio_max"]) and math.isfinite(metrics["approx_kl"])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_extreme_weights_and_values_stay_finite(dtype):
+    far = tensor([[1e4, -1e4]], dtype=dtype)
+    ones = torch.ones(1, 2, dtype=dtype)
+    assert importance_weights(far, 0 * far)[0].tolist() == pytest.approx([2.0, 0.0], abs=1e-8)
+    for clip in (None, 0.2):
+        values = far.clone().requires_grad_()
+        loss = value_loss(values, 0 * far, -far, ones, clip)
+        (gradient,) = torch.autograd.grad(loss, values)
+        assert torch.isfinite(loss) and torch.isfinite(gradient).all()
+    for aggregate in AGGREGATES:
+        assert torch.isfinite(masked_aggregate(far, ones, aggregate))
+
+
+@pytest.mark.parametrize("clip", [None, 0.2])
+def test_value_loss_does_not_look_at_the_order_and_adds_up_by_tokens(clip):
+    """[PG-7]."""
+    values, old, _, mask = ragged()
+    order, parts = tensor([2, 0, 1]), (values, old, old + 1, mask)
+    whole = value_loss(*parts, clip)
+    assert torch.allclose(whole, value_loss(*(x[order] for x in parts), clip))
+    pieces = [
+        value_loss(*(x[rows] for x in parts), clip) * mask[rows].sum() / mask.sum()
+        for rows in (slice(0, 1), slice(1, 3))
+    ]
+    assert torch.allclose(sum(pieces), whole)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_weights_and_values_of_any_float_dtype(dtype):
+    values, old, _, mask = (x.to(dtype) for x in ragged())
+    for function in (
+        lambda *x: value_loss(*x, clip=0.2),
+        lambda v, o, r, m: masked_aggregate(v, m),
+    ):
+        loss = function(values, old, old + 1, mask)
+        exact = function(*(x.double() for x in (values, old, old + 1, mask)))
+        assert loss.dtype == dtype
+        assert loss.item() == pytest.approx(exact.item(), rel=2 * torch.finfo(dtype).eps)
+    weights, exact = (
+        importance_weights(values, old),
+        importance_weights(values.double(), old.double()),
+    )
+    assert torch.allclose(weights.double(), exact, rtol=8 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("aggregate", AGGREGATES)
+def test_gradient_of_the_aggregation_by_finite_differences(aggregate):
+    """[PG-5]."""
+    values, _, _, mask = ragged()
+    assert gradcheck(lambda v: masked_aggregate(v, mask, aggregate), (values.requires_grad_(),))
 
 
 def test_inputs_are_left_as_they_were():

@@ -94,6 +94,7 @@ def test_process_loss_by_hand():
 @pytest.mark.parametrize(
     "loss",
     [
+        lambda x: bradley_terry_probability(x[:, 0], x[:, 1]),
         lambda x: bradley_terry_loss(x[:, 0], x[:, 1], margin=torch.full((4,), 0.3).double()),
         plackett_luce_loss,
         balanced_comparison_loss,
@@ -132,9 +133,18 @@ def test_process_loss_weighs_labelled_tokens_alike():
 
 
 def test_the_order_of_the_batch_does_not_matter():
-    chosen, rejected, order = torch.randn(6), torch.randn(6), torch.randperm(6)
-    a = bradley_terry_loss(chosen, rejected)
-    assert torch.allclose(a, bradley_terry_loss(chosen[order], rejected[order]))
+    rewards, order = torch.randn(4, 3, dtype=torch.float64), tensor([2, 0, 3, 1])
+    mask = (torch.arange(3) < tensor([[3], [1], [2], [2]])).double()
+    correct, labels = tensor([1.0, 0, 1, 0]), tensor([[0], [2], [1], [-100]])
+    for loss in (
+        lambda rows: bradley_terry_loss(rewards[rows, 0], rewards[rows, 1], rewards[rows, 2]),
+        lambda rows: plackett_luce_loss(rewards[rows]),
+        lambda rows: balanced_comparison_loss(rewards[rows]),
+        lambda rows: outcome_loss(rewards[rows], correct[rows], mask[rows]),
+        lambda rows: outcome_loss(rewards[rows], correct[rows], mask[rows], "sequence"),
+        lambda rows: process_loss(rewards[rows][:, None], labels[rows]),
+    ):
+        assert torch.allclose(loss(order), loss(torch.arange(4)))
 
 
 @pytest.mark.parametrize("rubbish", [77.0, float("inf"), float("nan")])
@@ -165,6 +175,13 @@ def test_extreme_rewards_stay_finite():
     far = tensor([1e4])
     assert bradley_terry_loss(far, -far).item() == 0
     assert bradley_terry_loss(-far, far).item() == pytest.approx(2e4)
+    gap = tensor([1e4, -1e4], requires_grad=True)
+    for value in (
+        bradley_terry_loss(gap, torch.zeros(2)),
+        bradley_terry_probability(gap, torch.zeros(2)).sum(),
+    ):
+        assert torch.isfinite(torch.autograd.grad(value, gap)[0]).all()
+    assert bradley_terry_probability(gap, torch.zeros(2)).tolist() == [1.0, 0.0]
     extreme = tensor([[1e4, -1e4, 0.0], [-1e4, 0.0, 1e4]], requires_grad=True)
     ones = torch.ones(2, 3)
     for loss in (
@@ -180,6 +197,7 @@ def test_extreme_rewards_stay_finite():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_any_float_dtype(dtype):
     x = torch.randn(4, 3).to(dtype)
+    assert bradley_terry_probability(x[:, 0], x[:, 1]).dtype == dtype
     assert bradley_terry_loss(x[:, 0], x[:, 1]).dtype == dtype
     assert plackett_luce_loss(x).dtype == dtype
     assert balanced_comparison_loss(x).dtype == dtype
