@@ -205,12 +205,12 @@ class Slowly:
     """Work of about a second: in a thread, one piece at a time, and only the latest request is shown.
 
     work: settings -> result. show: called with the result when nothing newer was asked for. Where no
-    event loop runs (tests, scripts), both are done at once.
+    event loop runs (tests, scripts), both are done at once; `live` says whether one does.
     """
 
     def __init__(self, work: Callable, show: Callable) -> None:
         self.work, self.show = work, show
-        self.wanted, self.running = None, False
+        self.wanted, self.running, self.live = None, False, False
 
     def __call__(self, settings) -> None:
         try:
@@ -218,7 +218,7 @@ class Slowly:
         except RuntimeError:
             self.show(self.work(settings))
             return
-        self.wanted = settings
+        self.wanted, self.live = settings, True
         if not self.running:
             self.running = True
             self.task = loop.create_task(self.serve())

@@ -126,7 +126,7 @@ def mirage_controls() -> dict:
                          "how far from the path points are compared; look where sheet and ground agree"),
         "beta": choice("KL penalty β", BETAS, 0.0, "price of leaving the baseline; look how far the walker still goes"),
         "seed": slider("dice", 0, 0, 9, 1, "other labels, other features, other walks; look what stays the same"),
-        "updates": slider("updates", UPDATES, 0, UPDATES, 1, "how long it has climbed; play it and watch both paths"),
+        "updates": slider("updates", UPDATES, 0, UPDATES, 1, "how long it has climbed; play it and look at both paths"),
         "shown": menu("show", list(SHOWN), BOTH, "which of the two landscapes; look at the proxy alone: nothing warns you"),
     }  # fmt: skip
 

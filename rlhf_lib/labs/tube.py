@@ -109,7 +109,7 @@ def tube_lab() -> Lab:
         if "lab" in made:
             made["lab"].redraw()
             missing = [b for b in (*BUDGETS, None) if (result[0][0], b, result[0][2]) not in known]
-            if missing:
+            if missing and train.live:
                 train((result[0][0], missing[0], result[0][2]))
 
     train, made = Slowly(work, show), {}
