@@ -14,6 +14,7 @@
 # %% tags=["setup"]
 import math
 
+import numpy as np
 import torch
 
 from rlhf_lib import set_seed
@@ -494,6 +495,8 @@ def likeliest(number=0):
 
 
 # %%
+from rlhf_lib.plots import figure
+
 fig, (left, right) = figure(1, 2, height=3.0)
 for row, name in ((order[-1], "a good walk"), (order[30], "a middling one"), (order[0], "a bad one")):
     left.plot(forecasts[row], lw=2, label=name)

@@ -92,7 +92,7 @@ def refit(data: AnnotatorData, pairs: int, noise: float, length: float, flattery
     noise: Bradley-Terry temperature. length, flattery: biases in gold points per word and per phrase.
     """
     rng = random.Random(0)
-    gaps = torch.tensor((1.0, length, flattery)) @ data.gaps
+    gaps = torch.tensor((1.0, length, flattery), dtype=torch.float32) @ data.gaps
     wins = torch.tensor([rng.random() < p for p in torch.sigmoid(gaps / noise).tolist()])
     better = torch.where(wins[:, None], data.first_features, data.second_features)
     worse = torch.where(wins[:, None], data.second_features, data.first_features)
