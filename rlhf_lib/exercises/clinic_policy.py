@@ -290,7 +290,7 @@ mixed_rows = Bug(
     chapter="10",
     title="Selection that selects next to nothing",
     story="As many answers are kept as in the other run, all indices are valid, no error is raised. The reward "
-    "rises a little, much as with the random control.",
+    "rises a little, and that is all.",
     function="select(rewards (M, N), keep) -> (row, column) of the `keep` best answers of all",
     source="From the flattened matrix back to (row, column) in the rejection-sampling chapter, where one "
     "snippet lays completions out by prompt and another one by sample.",
@@ -532,8 +532,8 @@ averaged_logp = Bug(
     name="averaged_logp",
     chapter="12",
     title="Further away than beta allows",
-    story="DPO with the same beta, data and learning rate. In one run the margins stay tiny and the loss near "
-    "log 2, and yet the policy has gone much further from its reference.",
+    story="DPO with the same beta, data and learning rate. In one run the loss stays near log 2 for "
+    "longer, and yet the policy goes much further from its reference.",
     function="sequence_logp(token_logp (B, T), mask (B, T)) -> log pi(answer | request) (B,)",
     source="Textbook code that averages and cites the DPO paper, which sums; asked in issue 40 of the DPO "
     "repository and in trl 789. On purpose it is called length-normalised DPO.",

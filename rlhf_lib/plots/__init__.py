@@ -25,6 +25,7 @@ from .rewards import (
     plot_reward_histogram,
     plot_scatter,
 )
+from .runs import plot_runs
 from .style import COLOURS, CYCLE, figure, use_workbook_style
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "plot_proxy_and_gold",
     "plot_reward_histogram",
     "plot_rise_and_fall",
+    "plot_runs",
     "plot_scatter",
     "plot_signs",
     "plot_timeline",
