@@ -1,9 +1,11 @@
 """Exercises: checks that name mistakes, hints, recall questions.
 
-`exercise("my_gae").check(my_gae)` says what is right or wrong; `.hint(1)` helps.
+`exercise("my_gae").check(my_gae)` says what is right or wrong; `.hint(1)` helps. `clinic("k3_reversed")` is a
+case of the silent-bug clinic.
 """
 
 from . import landscape, over_optimization, policy_gradients, reward_modeling, start
+from .clinic import Bug, all_bugs, clinic, clinic_of
 from .framework import NOT_YET, RIGHT, WRONG, Exercise, Verdict, find_exercise, show_hints
 from .quizzes import RECALL, Quiz, recall
 
@@ -25,6 +27,7 @@ def exercise(name: str) -> Exercise:
 __all__ = [
     "ALL",
     "BY_CHAPTER",
+    "Bug",
     "Exercise",
     "NOT_YET",
     "Quiz",
@@ -32,6 +35,9 @@ __all__ = [
     "RIGHT",
     "Verdict",
     "WRONG",
+    "all_bugs",
+    "clinic",
+    "clinic_of",
     "exercise",
     "recall",
     "show_hints",

@@ -41,6 +41,7 @@ from .rewards import (
     plot_reward_histogram,
     plot_scatter,
 )
+from .runs import plot_runs
 from .style import COLOURS, CYCLE, figure, use_workbook_style
 
 __all__ = [
@@ -72,6 +73,7 @@ __all__ = [
     "plot_reward_histogram",
     "plot_rise_and_fall",
     "plot_rose",
+    "plot_runs",
     "plot_scatter",
     "plot_signs",
     "plot_sweeps",
