@@ -14,7 +14,6 @@
 # %% tags=["setup"]
 import math
 
-import numpy as np
 import torch
 
 from rlhf_lib import set_seed

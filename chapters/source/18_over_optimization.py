@@ -35,7 +35,7 @@ proxy_model = RewardModel.load("pocket-reward")
 # %%
 held_out_model = RewardModel.from_policy(sft, seed=9)
 others = read_preferences(data_path("preferences", "pocket-test.jsonl"))
-train_reward_model(held_out_model, others);
+train_reward_model(held_out_model, others[:320]);
 
 # %% [markdown]
 # `main_settings` are those of the library's experiment, which the stored runs below share. The loop is chapter 11's, one step at a time, so that we can look in.
@@ -44,7 +44,7 @@ train_reward_model(held_out_model, others);
 from rlhf_lib.evaluation.over_optimization import main_settings
 
 policy, gold = sft.copy(), GoldReward(world)
-trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(), gold)
+trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=52), gold)
 held_out, early = [], None
 for step in range(trainer.settings.steps):
     trainer.step()
@@ -88,13 +88,13 @@ answers = {name: m.sample(asked, max_new_tokens=40, seed=3).texts for name, m in
 answers_table(asked, answers, gold=world.gold)
 
 # %% [markdown]
-# Count the signs that the field has learned to look for, on 200 answers of each:
+# Count the signs that the field has learned to look for, on 150 answers of each:
 
 # %%
 from rlhf_lib.evaluation import qualitative_signs
 from rlhf_lib.plots import plot_signs
 
-many = world.prompts(200, seed=21, split="test")
+many = world.prompts(150, seed=21, split="test")
 signs = {}
 for name, model in models.items():
     texts = model.sample(many, max_new_tokens=40, seed=4).texts
@@ -108,7 +108,7 @@ print("words per answer:", {name: round(found["words"], 1) for name, found in si
 # %% [markdown]
 # ## 3. Without a gold utility
 #
-# In practice nobody has the blue curve. Bai et al. (2022) split the comparisons: the policy is trained on a reward model of one half, and a reward model of the other half looks on. Ours was trained on 496 comparisons of its own:
+# In practice nobody has the blue curve. Bai et al. (2022) split the comparisons: the policy is trained on a reward model of one half, and a reward model of the other half looks on. Ours was trained on 320 comparisons of its own:
 
 # %%
 steps, scores = zip(*held_out, strict=True)
@@ -136,7 +136,7 @@ axis.legend();
 # %%
 from rlhf_lib.evaluation import best_of_n_curve, fit_best_of_n_curve, fit_rl_curve
 
-best = best_of_n_curve(sft, world, proxy_model, n=64, prompts=24)
+best = best_of_n_curve(sft, world, proxy_model, n=64, prompts=16)
 d_best, d_rl = np.sqrt(best.kl), np.sqrt(np.maximum(smooth(history.series("kl")), 0))
 gain_best = np.array(best.gold) - best.gold[0]
 gain_rl = smooth(history.series("gold")) - band["start"]

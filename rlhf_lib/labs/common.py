@@ -40,7 +40,11 @@ function prepare(lab) {
     const field = box.querySelector(".noUi-handle, select, input");
     if (label && field) field.setAttribute("aria-label", `${label.innerText}: ${label.title}`);
   }
+  for (const play of lab.querySelectorAll(".widget-play")) {
+    PLAY.forEach((title, i) => { if (play.children[i]) play.children[i].title = title; });
+  }
 }
+const PLAY = ["play or pause", "stop: back to the start"];
 const TURNS = {
   ArrowLeft: [-10, 0, 1], ArrowRight: [10, 0, 1], ArrowUp: [0, 6, 1], ArrowDown: [0, -6, 1],
   "+": [0, 0, 0.9], "-": [0, 0, 1.1],
@@ -291,12 +295,12 @@ def menu(label: str, options: Sequence, value, tooltip: str):
 
 
 def player(control, interval: int = 250) -> tuple:
-    """(play and stop, a button for one step): both move a whole-number slider, from its start to its end."""
+    """(play and stop, a button for one step): both move a whole-number slider, and start again at its end."""
     import ipywidgets as widgets
 
     play = widgets.Play(
         value=control.value, min=control.min, max=control.max, interval=interval, show_repeat=False,
-        tooltip="play", layout={"width": "76px"},
+        repeat=True, layout={"width": "76px"},
     )  # fmt: skip
     widgets.jslink((play, "value"), (control, "value"))
     widgets.jslink((play, "max"), (control, "max"))

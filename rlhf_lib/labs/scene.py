@@ -197,7 +197,7 @@ class Stage:
             color=packed(colour), opacity=opacity, width=0.028, shader="thick",
         )  # fmt: skip
 
-    def arrows(self, name: str, points, steps, ground: str, colours, head: float = 0.7) -> None:
+    def arrows(self, name: str, points, steps, ground: str, colours, head: float = 1.3) -> None:
         """Arrows from points (P, 2) along steps (P, 2), laid onto the ground. colours: one, or one each."""
         import k3d
 

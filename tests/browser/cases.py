@@ -20,6 +20,7 @@ class Case:
     graphs: int = 1
     scenes: int = 0
     first: tuple[tuple[str, str], ...] = ()
+    plays: bool = False
 
 
 ANNOTATOR = """from rlhf_lib.labs import annotator_lab, prepare
@@ -40,11 +41,11 @@ CASES = [
     Case("objective", simple("objective_lab"), "ratio"),
     Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
     Case("annotator", ANNOTATOR, "flattery bias"),
-    Case("walk", simple("walk_lab"), "step", scenes=1),
+    Case("walk", simple("walk_lab"), "noise σ", scenes=1, plays=True),
     Case("look_ahead", simple("look_ahead_lab"), "west to east", scenes=1),
-    Case("tube", simple("tube_lab"), "updates", scenes=1),
-    Case("mirage", simple("mirage_lab"), "updates", scenes=1),
-    Case("plane", simple("plane_lab"), "pin: a", scenes=1),
+    Case("tube", simple("tube_lab"), "updates", scenes=1, plays=True),
+    Case("mirage", simple("mirage_lab"), "updates", scenes=1, plays=True),
+    Case("plane", simple("plane_lab"), "pin: a", scenes=1, plays=True),
 ]
 if GRID.exists():
     CASES.append(Case("over_optimization", simple("over_optimization_lab"), "β"))

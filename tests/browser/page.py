@@ -112,7 +112,8 @@ class Page:
         """One step by keyboard: to the right, or to the left where there is nothing on the right."""
         self.focus(control)
         if control.kind in ("checkbox", "button"):
-            return self.press("Space")
+            self.press("Space")
+            return
         back = self.page.evaluate(f"probe.at_the_end({control.index})")
         self.press(
             {"slider": ("ArrowRight", "ArrowLeft"), "menu": ("ArrowDown", "ArrowUp")}[control.kind][
@@ -134,26 +135,33 @@ class Page:
         """(digest of all data in the figures, the sentence)."""
         return self.page.evaluate("probe.data()"), self.page.evaluate("probe.sentence()")
 
-    def wait_for_change(self, before: tuple[dict, str], seconds: float = 20) -> tuple[dict, str]:
-        """The state once the figures' data and the sentence both differ from `before`, or at the end."""
+    def camera(self) -> list[float]:
+        """Where the camera of the 3-D picture is, in the page."""
+        return self.page.evaluate("probe.camera()")
+
+    def wait_for_change(self, before: tuple, seconds: float = 20, settle: bool = True) -> tuple:
+        """The state once the figures' data and the sentence both differ from `before`, or at the end.
+
+        settle: wait until nothing is redrawn any more.
+        """
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             now = self.state()
             if now[0] != before[0] and now[1] != before[1]:
                 break
             self.page.wait_for_timeout(50)
-        self.settle()
+        if settle:
+            self.settle()
         return self.state()
 
-    def settle(self, quiet: float = QUIET, seconds: float = 20) -> None:
+    def settle(self, quiet: float = QUIET, seconds: float = 60) -> None:
         """Wait until nothing has been redrawn for a while."""
-        script = f"performance.now() - Math.max(0, ...probe.keys.slice(-1), ...probe.marks.slice(-1).map(m => m[0])) > {quiet}"
+        script = f"performance.now() - probe.latest() > {quiet}"
         self.page.wait_for_function(script, timeout=seconds * 1000, polling=25)
 
     def last(self) -> float:
         """Milliseconds from the last key to the last repaint."""
-        script = "(probe.marks.slice(-1)[0] || [0])[0] - probe.keys.slice(-1)[0]"
-        return self.page.evaluate(script)
+        return self.page.evaluate("(probe.marks.slice(-1)[0] || [0])[0] - probe.keys.slice(-1)[0]")
 
     def latency(self, control: Control, moves: int = 10) -> Latency:
         """Move a slider to and fro, each time until it is drawn; then 25 moves in 0.75 seconds."""
@@ -191,7 +199,8 @@ KERNEL_IS_READY = """() => {
   return session && session.kernel && session.kernel.status === "idle";
 }"""
 CONTROLS = """() => probe.fields().map((field, index) => {
-  const box = field.closest(".jupyter-widgets.widget-inline-hbox") || field;
+  const inside = field.tagName === "BUTTON" ? null : field.closest(".widget-inline-hbox");
+  const box = inside || field;
   const label = box.querySelector(".widget-label");
   const kinds = { SELECT: "menu", INPUT: "checkbox", BUTTON: "button" };
   return {

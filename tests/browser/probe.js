@@ -9,6 +9,12 @@ window.probe = {
     probe.marks.push([performance.now(), what]);
   },
 
+  // when the last key was pressed or the last thing drawn
+  latest() {
+    const [key, mark] = [probe.keys.slice(-1), probe.marks.slice(-1).map((entry) => entry[0])];
+    return Math.max(0, ...key, ...mark);
+  },
+
   lab() {
     return [...document.querySelectorAll(".rlhf-lab")].find((lab) => lab.offsetParent !== null);
   },
@@ -63,8 +69,8 @@ window.probe = {
 
   // what can be moved: slider handles, menus, boxes to tick, buttons
   fields() {
-    return [...probe.lab().querySelectorAll(".noUi-handle, select, input[type=checkbox], button.jupyter-button")].filter(
-      (field) => field.offsetParent !== null && !field.disabled);
+    const all = probe.lab().querySelectorAll(".noUi-handle, select, input[type=checkbox], button.jupyter-button");
+    return [...all].filter((field) => !field.disabled && field.offsetParent !== null);
   },
 
   at_the_end(index) {
@@ -77,6 +83,11 @@ window.probe = {
 
   sentence() {
     return probe.lab().querySelector(".rlhf-lab-sentence").innerText;
+  },
+
+  // where the camera of the 3-D picture is
+  camera() {
+    return Array.from(probe.scenes()[0].K3DInstance.getWorld().controls.getCameraArray());
   },
 
   // name of a trace or an object -> a digest of its data

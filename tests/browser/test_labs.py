@@ -7,6 +7,9 @@ import pytest
 from .cases import CASES, Case
 from .page import PICTURES
 
+PLAYER = ("play or pause", "stop: back to the start")
+"""The two buttons of ipywidgets' player, by what they say on hover."""
+
 
 @dataclass
 class Opened:
@@ -55,12 +58,34 @@ def test_each_control_moves_the_figure_and_the_sentence(lab):
         lab.page.press(key)
         after = lab.page.wait_for_change(before)
         assert after[0] != before[0] and after[1] != before[1], label
-    rest = {control.label for control in lab.controls} - dict(lab.case.first).keys() - {"Reset"}
+    tried = dict(lab.case.first).keys() | {"Reset", *PLAYER}
+    rest = {control.label for control in lab.controls} - tried
     for control in (control for control in lab.controls if control.label in rest):
         before = lab.page.state()
         after = lab.page.move_until_it_shows(control)
         assert after[0] != before[0], f"{control.label}: the figure's data did not change"
         assert after[1] != before[1], f"{control.label}: the sentence did not change"
+
+
+def test_play_walks_on_until_it_is_paused(lab):
+    if not lab.case.plays:
+        pytest.skip("this lab has nothing to play")
+    before = lab.page.state()
+    lab.page.move(lab.control(PLAYER[0]))
+    after = lab.page.wait_for_change(before, settle=False)
+    lab.page.press("Space")
+    lab.page.settle()
+    assert after[0] != before[0] and after[1] != before[1]
+
+
+def test_arrow_keys_turn_the_3d_picture(lab):
+    if not lab.case.scenes:
+        pytest.skip("this lab has no 3-D picture")
+    before = lab.page.camera()
+    lab.page.page.locator(".rlhf-lab .k3d-target").focus()
+    lab.page.press("ArrowRight", "+")
+    lab.page.settle(600)
+    assert lab.page.camera() != before
 
 
 def test_reset_goes_back_to_the_start(lab):
