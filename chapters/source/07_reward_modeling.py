@@ -356,7 +356,7 @@ plot_accuracy_bars(by_kind, ceiling, "the shipped reward model, by kind of reque
 #
 # Take 200 answers, change one thing in each, and see how the reward moves. Beside it: how the *gold* utility moves.
 
-# %%
+# %% tags=["long"]
 from rlhf_lib.evaluation import mean_interval
 from rlhf_lib.plots import plot_effects
 

@@ -51,7 +51,8 @@ def aggregation_lab() -> Lab:
     def update(first, second, third, aggregate, max_length) -> str:
         weights, sentence = describe([first, second, third], aggregate, max_length)
         with figure.batch_update():
-            figure.data[0].z, figure.data[0].y = weights, ["A", "B", "C"]
+            figure.data[0].z = [[None if w != w else w for w in row] for row in weights.tolist()]
+            figure.data[0].y = ["A", "B", "C"]
             figure.data[0].zmax = 1 / (3 * min(first, second, third))  # the most of any average
         return sentence
 
