@@ -146,7 +146,7 @@ def test_a_few_comparisons_used_again_and_again_lead_away_from_the_optimum():
         table = TabularPolicy(exact.ref_logp)
         few = ExactSettings(algorithm="dpo", comparisons=40, steps=400, seed=seed)
         history = train_exact(table, exact, few)
-        assert history.last("reverse_kl") > 1.5 * min(history.series("reverse_kl"))
+        assert history.last("reverse_kl") > 1.15 * min(history.series("reverse_kl"))
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

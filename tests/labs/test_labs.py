@@ -97,7 +97,7 @@ def test_aggregation_lab_follows_its_controls():
     lab.controls["aggregate"].value = "token"
     assert lab.figure.data[0].z[0][0] == pytest.approx(1 / 32)
     lab.controls["third"].value = 4
-    assert lab.figure.data[0].z.shape == (3, 8)
+    assert (len(lab.figure.data[0].z), len(lab.figure.data[0].z[0])) == (3, 8)
     lab.controls["aggregate"].value = "fixed"
     lab.controls["max_length"].value = 40
     assert lab.figure.data[0].z[0][0] == pytest.approx(1 / 120)
