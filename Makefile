@@ -13,7 +13,7 @@ OLD := Python 3.11 or later is needed; this is {}. Name another one: make PYTHON
 NOVENV := could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test book chapters bench claims models grid figures lint html smollm2 lock clean
+.PHONY: help lab test browser book chapters bench claims models grid figures lint html smollm2 lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ lab: $(STAMP)  ## open JupyterLab at the first chapter (ARGS="--no-browser --por
 
 test: $(STAMP)  ## everything that CI runs: unit tests, mutation tests, every chapter
 	$(RUN) -m tests.run
+
+browser: $(STAMP)  ## every lab in a real JupyterLab and Chromium, moved by keyboard
+	RLHF_BROWSER=1 $(RUN) -m pytest tests/browser
 
 book: $(STAMP)  ## run all chapters headless; seconds and memory of each (ONLY=07 for one, RECORD=1 writes them down)
 	$(RUN) -m tests.book $(ONLY) $(if $(RECORD),--record)
