@@ -32,7 +32,7 @@ SHOWN = {
     "proxy only": "This is all that training sees.",
 }
 BOTH, GROUND, SHEET = SHOWN
-UPDATES, N = 60, 61
+UPDATES, N, DOTS = 60, 61, 400
 GOLD, PROXY = "#4FB3FF", "#FF8A3D"
 """The colours of gold and proxy, lighter than in plots: they lie on dark ground."""
 
@@ -148,11 +148,12 @@ def draw_lands(stage: Stage, settings: MirageSettings, shown: str) -> None:
     stage.surface("gold", land.terrain.surface(N)[2].numpy(), limits)
     stage.sheet("proxy", surface_of(proxy.altitude, N)[2].numpy(), "gold", PROXY)
     stage.axes()
-    points = torch.cat((compared.first, compared.second))[:400]
+    points = torch.cat((compared.first, compared.second))
+    points = points[torch.arange(DOTS) % len(points)]
     stage.dots("compared", points.numpy(), "gold", "#FFFFFF")
     gold, sheet = shown != SHEET, shown != GROUND
-    stage.show(gold, "gold", "gold mesh", "gold sides", "compared", "gold path")
-    stage.show(sheet, "proxy", "proxy mesh", "proxy path")
+    stage.show(gold, "gold", "gold mesh", "gold sides", "compared")
+    stage.show(sheet, "proxy", "proxy mesh")
     stage.legend(
         ("altitude", f"gold {limits[0]:.1f} to {limits[1]:.1f}"), (f"~{PROXY}", "proxy: what the reward model sees"),
         (PROXY, "the walk as the proxy scores it"), (GOLD, "the same walk on the ground"), ("o#FFFFFF", "compared"),
@@ -161,16 +162,15 @@ def draw_lands(stage: Stage, settings: MirageSettings, shown: str) -> None:
 
 def draw_climb(stage: Stage, side, learned: Learned | None, shown: str, updates: int) -> None:
     """The mean path on both landscapes, the gap between them at its end, and both curves."""
+    path = scene(LAND).walker.trail.points if learned is None else learned.paths[updates]
+    stage.path("gold path", path.numpy(), "gold", GOLD)
+    stage.path("proxy path", path.numpy(), "proxy", PROXY)
+    stage.drop("gap", path[-1].numpy(), "proxy", "gold", "#FFFFFF")
+    stage.show(learned is not None and shown != SHEET, "gold path")
+    stage.show(learned is not None and shown != GROUND, "proxy path")
+    stage.show(learned is not None and shown == BOTH, "gap")
     if learned is None:
-        stage.show(False, "gold path", "proxy path", "gap")
         return
-    path = learned.paths[updates].numpy()
-    stage.path("gold path", path, "gold", GOLD)
-    stage.path("proxy path", path, "proxy", PROXY)
-    stage.drop("gap", path[-1], "proxy", "gold", "#FFFFFF")
-    stage.show(shown != SHEET, "gold path")
-    stage.show(shown != GROUND, "proxy path")
-    stage.show(shown == BOTH, "gap")
     with side.batch_update():
         for trace, name in zip(side.data, ("proxy", "gold"), strict=True):
             trace.y = learned.history.series(name)

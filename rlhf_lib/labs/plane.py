@@ -18,7 +18,7 @@ SURFACES = {
     "KL to the SFT model (nats)": "kl",
 }
 UNITS = {"gold": "points", "proxy": "sd of SFT answers", "kl": "nats"}
-RUN, MIXTURE = "#E3008C", "#FFFFFF"
+RUN, MIXTURE = "#E3008C", "#F0E442"
 MARKS = {"SFT": "#FFFFFF", "gold peak": "#4FB3FF", "over-optimized": "#FF8A3D"}
 
 
@@ -52,7 +52,7 @@ def describe(plane: Plane, row: int, a: float, b: float) -> str:
     at, mixed = plane.path[row], read(plane, a, b)
     return (
         f"Step {at['step']} of the run: gold {at['gold']:+.2f}, proxy {at['proxy']:+.2f}, KL {at['kl']:.1f} nats. "
-        f"The white pin is a model that nobody trained, the weights SFT + {a:.2f} u + {b:.2f} v: gold "
+        f"The yellow pin is a model that nobody trained, the weights SFT + {a:.2f} u + {b:.2f} v: gold "
         f"<b>{mixed['gold']:+.2f}</b>, proxy <b>{mixed['proxy']:+.2f}</b>, KL {mixed['kl']:.1f} nats."
     )
 
@@ -117,7 +117,7 @@ def draw(stage: Stage, plane: Plane, name: str, row: int, a: float, b: float) ->
         at = plane.checkpoints[label]
         words = f"{label}: {at[name]:.1f}"
         stage.pin(label, move(np.array([[at["a"], at["b"]]]))[0], "ground", colour, words)
-    stage.pin("mixture", move(np.array([[a, b]]))[0], "ground", MIXTURE)
+    stage.pin("mixture", move(np.array([[a, b]]))[0], "ground", MIXTURE, "your mixture")
     cut = ", cut off below" if name == "gold" else ""
     stage.legend(
         ("value" if name == "kl" else "altitude", f"{name} {low:.1f} to {high:.1f} {UNITS[name]}{cut}"),

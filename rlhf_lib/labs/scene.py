@@ -41,11 +41,6 @@ TOGETHER = {"indices", "colors"}
 """Traits that must fit the number of points of an object."""
 
 
-def _same(old, new) -> bool:
-    """Whether a trait has this value already."""
-    return old is not None and np.array_equal(old, new)
-
-
 def packed(colour: str) -> int:
     """'#RRGGBB' as the number that k3d wants."""
     return int(colour.lstrip("#"), 16)
@@ -113,20 +108,26 @@ class Stage:
     def put(self, name: str, make, **traits) -> None:
         """Make an object the first time, afterwards set what has changed.
 
-        One whose arrays belong together (`indices` or `colors` to points) is made anew when their number
-        changes: traits reach the page one by one.
+        Make all objects before the lab is displayed, hidden if need be: one that comes later may reach the
+        page after the plot asks for it.
+
+        Raises:
+            ValueError: the number of points of an object with indices or colours has changed: its traits
+                reach the page one by one, and in between they would not fit.
         """
-        thing = self.objects.get(name)
-        old = {} if thing is None else {key: getattr(thing, key) for key in traits}
-        new = {key: value for key, value in traits.items() if not _same(old.get(key), value)}
-        regrown = any(np.size(old.get(key)) != np.size(new[key]) for key in new.keys() & TOGETHER)
-        if thing is None or regrown:
-            self.remove(name)
+        if name not in self.objects:
             self.objects[name] = make(name=name, **traits)
             self.plot += self.objects[name]
-        for key, value in new.items() if name in self.objects and not regrown else ():
-            setattr(self.objects[name], key, value)
-        self.changed = self.changed or bool(new)
+            self.changed = True
+            return
+        thing = self.objects[name]
+        for key, value in traits.items():
+            old = getattr(thing, key)
+            if key in TOGETHER and np.size(old) != np.size(value):
+                raise ValueError(f"{name}: {key} must keep its length of {np.size(old)}")
+            if not np.array_equal(old, value):
+                setattr(thing, key, value)
+                self.changed = True
 
     def show(self, visible: bool, *names: str) -> None:
         """Show or hide objects that exist."""
@@ -149,9 +150,11 @@ class Stage:
         low, high = limits or (float(heights.min()), float(heights.max()))
         shown = heights.clip(low, high)
         grid = self.grids[name] = Grid(shown, low, high, tuple(extent))
+        look = {} if name in self.objects else surface_look(extent)
+        scale = np.array(getattr(k3d.matplotlib_color_maps, COLOUR_MAPS[colours]), dtype=np.float32)
         self.put(
             name, k3d.surface, heights=grid.z, attribute=shown, color_range=[low, high],
-            **({} if name in self.objects else surface_look(colours, extent)),
+            color_map=scale, **look,
         )  # fmt: skip
         mesh, segments = grid.mesh()
         self.put(f"{name} mesh", _lines, vertices=mesh, indices=segments, opacity=0.28)
@@ -165,7 +168,7 @@ class Stage:
 
         base = self.grids[ground]
         grid = self.grids[name] = base.like(np.asarray(heights, dtype=np.float32))
-        look = {} if name in self.objects else sheet_look(base.extent)
+        look = {} if name in self.objects else surface_look(base.extent)
         self.put(name, k3d.surface, heights=grid.z, color=packed(colour), opacity=opacity, **look)
         mesh, segments = grid.mesh()
         self.put(
@@ -270,12 +273,6 @@ class Stage:
         self.text("x name", x, (0.5 * (left + right), near - beside, BASE), 0.85)
         self.text("y name", y, (right + beside, 0.5 * (near + far), BASE), 0.85)
 
-    def remove(self, name: str) -> None:
-        """Take an object out of the scene, if it is there."""
-        if name in self.objects:
-            self.plot -= self.objects.pop(name)
-            self.changed = True
-
 
 class Grid:
     """A surface as it is drawn: shown (ny, nx) in its own unit, z (ny, nx) in map units."""
@@ -355,19 +352,9 @@ def densely(path, per_step: int = 5) -> np.ndarray:
     return np.concatenate((between.reshape(-1, 2), path[-1:]))
 
 
-def surface_look(colours: str, extent: Sequence[float]) -> dict:
+def surface_look(extent: Sequence[float]) -> dict:
     """Traits of a surface that stay as they are."""
-    import k3d
-
-    return {
-        "color_map": getattr(k3d.matplotlib_color_maps, COLOUR_MAPS[colours]),
-        "bounds": list(extent), "roughness": 0.85, "flat_shading": False,
-    }  # fmt: skip
-
-
-def sheet_look(extent: Sequence[float]) -> dict:
-    """Traits of a translucent sheet that stay as they are."""
-    return {"bounds": list(extent), "roughness": 0.9, "flat_shading": False}
+    return {"bounds": list(extent), "roughness": 0.85, "flat_shading": False}
 
 
 def _lines(**traits):

@@ -92,10 +92,10 @@ def tube_lab() -> Lab:
         draw_walls(stage, budget, sigma)
         draw_curve(side, known, climbs, budget, rope, sigma)
         wanted = (climbs, budget if rope == HELD[0] else None, sigma)
-        stage.show(wanted in known, "inside", "outside", "mean path")
         if wanted not in known:
             train(wanted)
         if wanted not in known:
+            hide_walks(stage, sigma)
             return "This walker is being trained …"
         found = held(climbs, budget, rope, sigma, updates)
         draw_walks(stage, found, updates)
@@ -105,12 +105,15 @@ def tube_lab() -> Lab:
         return wanted, climbed(*wanted)
 
     def show(result) -> None:
-        known[result[0]] = result[1]
-        if "lab" in made:
-            made["lab"].redraw()
-            missing = [b for b in (*BUDGETS, None) if (result[0][0], b, result[0][2]) not in known]
-            if missing and train.live:
-                train((result[0][0], missing[0], result[0][2]))
+        (climbs, _, sigma), learned = result
+        known[result[0]] = learned
+        if "lab" not in made:
+            return
+        made["lab"].redraw()
+        missing = [b for b in (*BUDGETS, None) if (climbs, b, sigma) not in known]
+        now = made["lab"].values()
+        if missing and train.live and (now["climbs"], now["sigma"]) == (climbs, sigma):
+            train((climbs, missing[0], sigma))
 
     train, made = Slowly(work, show), {}
     tasks = (
@@ -174,8 +177,19 @@ def draw_walls(stage: Stage, budget: float, sigma: float) -> None:
     stage.tube("tube", vertices.numpy(), triangles.numpy(), "ground", WALL)
     stage.legend(
         ("altitude", f"gold reward {low:.1f} to {high:.1f}"), (BASELINE, "baseline"),
-        (f"~{WALL}", "KL tube"), (INSIDE, "path inside"), (OUTSIDE, "path that leaves it"),
+        (f"~{WALL}", "KL tube"), (INSIDE, "walks inside"), (OUTSIDE, "outside"),
     )  # fmt: skip
+
+
+def hide_walks(stage: Stage, sigma: float) -> None:
+    """No walks yet; but the objects for them are made now, before the lab is displayed."""
+    path = land_of(sigma).walker.trail.points
+    for name, colour in (("inside", INSIDE), ("outside", OUTSIDE)):
+        if name not in stage.objects:
+            stage.walks(name, path.expand(WALKS, -1, -1).numpy(), "ground", colour)
+    if "mean path" not in stage.objects:
+        stage.path("mean path", path.numpy(), "ground", INSIDE)
+    stage.show(False, "inside", "outside", "mean path")
 
 
 def draw_walks(stage: Stage, found: Held, updates: int) -> None:
@@ -184,9 +198,12 @@ def draw_walks(stage: Stage, found: Held, updates: int) -> None:
         ("inside", ~found.leaving, INSIDE),
         ("outside", found.leaving, OUTSIDE),
     ):
+        paths = torch.where(
+            chosen[:, None, None], found.paths, found.tube.path[0]
+        )  # the rest: points
+        stage.walks(name, paths.numpy(), "ground", colour)
         stage.show(bool(chosen.any()), name)
-        if chosen.any():
-            stage.walks(name, found.paths[chosen].numpy(), "ground", colour)
-    mean = found.learned.paths[updates].numpy()
-    colour = OUTSIDE if bool(found.tube.leaving(found.learned.paths[updates])) else INSIDE
-    stage.path("mean path", mean, "ground", colour)
+    mean = found.learned.paths[updates]
+    colour = OUTSIDE if bool(found.tube.leaving(mean)) else INSIDE
+    stage.path("mean path", mean.numpy(), "ground", colour)
+    stage.show(True, "mean path")

@@ -123,7 +123,9 @@ def draw(stage: Stage, place: str, found: Walked, step: int) -> None:
     stage.axes()
     points, steps = (part.numpy() for part in compass(land.walker, 11, step))
     stage.arrows("compass", points, 1.3 * steps, "ground", "#FFFFFF")
-    stage.walks("others", found.others.numpy(), "ground", "#FFFFFF", opacity=0.45)
+    others = found.others.numpy()
+    still = others[:, -1:].repeat(LONGEST + 1 - others.shape[1], 1)  # arrived: no longer lines
+    stage.walks("others", np.concatenate((others, still), 1), "ground", "#FFFFFF", opacity=0.45)
     path = found.path.numpy()[: max(step, 1) + 1]
     stage.path("walk", path if step else path[:1].repeat(2, 0), "ground", WALK)
     stage.pin("walker", found.path[step].numpy(), "ground", WALK, f"step {step}")

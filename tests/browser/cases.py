@@ -11,7 +11,8 @@ from rlhf_lib.evaluation.build_grid import FILE as GRID
 class Case:
     """A lab: the cell that shows it, how many plotly figures and k3d scenes it has, the slider to time.
 
-    first: (label, key) pressed before all else, so that every control has something to change.
+    first: (label, key) pressed before all else, so that every control has something to change. plays: it has
+    a player. until: what the page must find true before the lab counts as complete.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Case:
     scenes: int = 0
     first: tuple[tuple[str, str], ...] = ()
     plays: bool = False
+    until: str = "true"
 
 
 ANNOTATOR = """from rlhf_lib.labs import annotator_lab, prepare
@@ -37,13 +39,16 @@ def simple(name: str) -> str:
     return f"from rlhf_lib.labs import {name}\n{name}()"
 
 
+CURVE_IS_COMPLETE = "probe.graphs()[0].data[0].x.length === 8"
+"""The tube's walkers, one for each budget, are trained one after the other while the lab is already in use."""
+
 CASES = [
     Case("objective", simple("objective_lab"), "ratio"),
     Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
     Case("annotator", ANNOTATOR, "flattery bias"),
     Case("walk", simple("walk_lab"), "noise σ", scenes=1, plays=True),
     Case("look_ahead", simple("look_ahead_lab"), "west to east", scenes=1),
-    Case("tube", simple("tube_lab"), "updates", scenes=1, plays=True),
+    Case("tube", simple("tube_lab"), "updates", scenes=1, plays=True, until=CURVE_IS_COMPLETE),
     Case("mirage", simple("mirage_lab"), "updates", scenes=1, plays=True),
     Case("plane", simple("plane_lab"), "pin: a", scenes=1, plays=True),
 ]

@@ -84,13 +84,14 @@ class JupyterLab:
             return urllib.request.urlopen(request, timeout=30).status == 200
         return False
 
-    def wait(self, seconds: float = 90) -> None:
+    def wait(self, seconds: float = 180) -> None:
         """Until the server answers; raises if it ends or takes too long."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and self.process.poll() is None:
             if self.answers():
                 return
             time.sleep(0.2)
+        self.stop()
         raise RuntimeError(f"JupyterLab did not start: {Path(self.log.name).read_text()[-2000:]}")
 
     def write(self, name: str, cells: list[str]) -> str:

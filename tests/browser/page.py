@@ -154,10 +154,17 @@ class Page:
             self.settle()
         return self.state()
 
-    def settle(self, quiet: float = QUIET, seconds: float = 60) -> None:
-        """Wait until nothing has been redrawn for a while."""
-        script = f"performance.now() - probe.latest() > {quiet}"
-        self.page.wait_for_function(script, timeout=seconds * 1000, polling=25)
+    def settle(self, quiet: float = QUIET) -> None:
+        """Wait until nothing has been redrawn for a while, and no lab waits for its training."""
+        self.page.wait_for_function(
+            f"performance.now() - probe.latest() > {quiet} && !probe.sentence().includes('being trained')",
+            timeout=WAIT, polling=25,
+        )  # fmt: skip
+
+    def wait_until(self, condition: str) -> None:
+        """Wait until the page finds a condition true, and all is drawn."""
+        self.page.wait_for_function(condition, timeout=WAIT, polling=100)
+        self.settle()
 
     def last(self) -> float:
         """Milliseconds from the last key to the last repaint."""

@@ -29,6 +29,7 @@ class Opened:
 def lab(request, page, measured):
     case = request.param
     seconds = page.open(case.name, case.graphs, case.scenes)
+    page.wait_until(case.until)
     opened = Opened(case, page, page.controls(), page.state())
     page.picture(PICTURES / f"{case.name}-light.png")
     measured[case.name] = [seconds, case.scenes > 0, None]
