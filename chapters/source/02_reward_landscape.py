@@ -23,7 +23,18 @@ set_seed(0)
 # %% [markdown]
 # ## 1. The stage: a map with altitudes
 #
-# **The plane.** Every point $(x, y)$ of a flat map is a *state* $s$: a situation one can be in.
+# First the picture, then its parts. Somebody stands at the pin and takes 24 steps:
+
+# %%
+from rlhf_lib.landscape import scene, walk
+from rlhf_lib.plots import plot_terrain
+
+land = scene("one hill")
+one = walk(land.walker, land.start, land.horizon, n=1, seed=3)
+plot_terrain(land.terrain, {"a walk": one.states[0]}, {"you are here": land.start});
+
+# %% [markdown]
+# **The plane.** Every point $(x, y)$ of a flat map is a *state* $s$: a situation one can be in. **The pin** is where you are now, the current state $s_t$.
 #
 # **The altitude.** The map is not flat. The altitude $h(x, y)$ is the *reward* for stepping onto that very spot:
 #
@@ -32,23 +43,14 @@ set_seed(0)
 # A terrain is a sum of features, so we know its altitude and slope everywhere.
 
 # %%
-from rlhf_lib.landscape import scene
-
-land = scene("one hill")
 for feature in land.terrain.features:
-    print(f"{feature.kind:6s} at {feature.start}, height {feature.height:+.1f}, width {feature.width}")
-here = torch.tensor([-3.0, -2.4])
-print("altitude here", land.terrain.altitude(here).item(), " on the hill", land.terrain.altitude([1.4, 1.0]).item())
-
-# %%
-from rlhf_lib.landscape import walk
-from rlhf_lib.plots import plot_terrain
-
-one = walk(land.walker, land.start, land.horizon, n=1, seed=3)
-plot_terrain(land.terrain, {"a walk": one.states[0]}, {"you are here": land.start});
+    place = f"{feature.kind:6s} at {str(feature.start):12s}"
+    print(f"{place} height {feature.height:+.1f}, width {feature.width}")
+for name, place in (("at the pin", land.start), ("on the hill", [1.4, 1.0])):
+    print(f"altitude {name}: {land.terrain.altitude(place).item():.2f}")
 
 # %% [markdown]
-# **The pin** is where you are now, the current state $s_t$. **The line** is a walk of 24 steps; what made it, comes next.
+# **The line** is what the walker did. What made it do that, comes next.
 
 # %% [markdown]
 # ## 2. Compass and path: policy and trajectory
@@ -127,8 +129,9 @@ def compare(land, value, places, n=4000):
         yield exact, mean, error, (exact - mean) / error
 
 
-for name, row in zip(("A", "B", "map's middle"), compare(land, value, (hilltop, hollow, torch.zeros(2))), strict=True):
-    print(f"{name:13s} exact {row[0]:7.3f}   walking {row[1]:7.3f} ± {row[2]:.3f}   apart {row[3]:+.1f} standard errors")
+names, spots = ("A", "B", "map's middle"), (hilltop, hollow, torch.zeros(2))
+for name, (exact, mean, error, apart) in zip(names, compare(land, value, spots), strict=True):
+    print(f"{name:13s} exact {exact:7.3f}   walking {mean:7.3f} ± {error:.3f}   {apart:+.1f} errors apart")
 
 # %% [markdown]
 # Three places could be luck. Sixty places, all over the map:
@@ -136,9 +139,9 @@ for name, row in zip(("A", "B", "map's middle"), compare(land, value, (hilltop, 
 # %%
 generator = torch.Generator().manual_seed(0)
 places = 3.5 * (2 * torch.rand(60, 2, generator=generator) - 1)
-z = torch.tensor([row[3] for row in compare(land, value, places, n=1000)])
-print(f"within 1 standard error: {(z.abs() <= 1).float().mean():.0%} (expected 68%), within 2: "
-      f"{(z.abs() <= 2).float().mean():.0%} (95%), within 3: {(z.abs() <= 3).float().mean():.0%} (99.7%)")
+z = torch.tensor([apart for _, _, _, apart in compare(land, value, places, n=1000)])
+for errors, expected in ((1, "68%"), (2, "95%"), (3, "99.7%")):
+    print(f"within {errors} standard errors: {(z.abs() <= errors).float().mean():.0%} (expected {expected})")
 
 # %% [markdown]
 # What the Bellman equation says, can be checked without walking: take $V$ from the grid, average $h + \gamma V$ over the step by another quadrature, and see what is left over. And if the horizon has no end, one sweeps over the grid again and again; each sweep changes less, by $\gamma$.
@@ -185,10 +188,11 @@ plot_rose(rose(short_sighted, land.start), short_sighted);
 # %%
 from rlhf_lib.landscape import quadrature
 
-steps, weights = quadrature(20)
+steps, weights = quadrature(20)  # steps and weights that stand for the policy's Gaussian
 actions = land.walker.mean(land.start) + land.walker.sigma * steps
 advantages = far_sighted.advantage(land.start.expand_as(actions), actions)
-print(f"advantages from {advantages.min():.2f} to {advantages.max():.2f}; their mean under the policy {abs(advantages @ weights):.0e}")
+mean, spread = advantages @ weights, (advantages**2 @ weights).sqrt()
+print(f"advantages under the policy: mean {mean.abs():.0e}, standard deviation {spread:.2f}")
 
 # %% [markdown] tags=["lab"]
 # **Lab: look ahead.** Switch the surface from reward to value, and carry the walker around.
@@ -252,9 +256,12 @@ for seed in range(200):
     held = land.walker.with_weights(into_budget(2 * dice(1, 81, seed)[0], budget, 0.2))
     gap = (mean_path(held, land.start, land.horizon) - walls.path).norm(dim=-1)
     worst = max(worst, (gap / walls.radii.clamp(min=1e-9)).max().item())
-spender = land.walker.with_weights(torch.tensor([0.0, step_radius(budget, 0.2)], dtype=torch.float64).expand(81, 2))
-reached = ((mean_path(spender, land.start, land.horizon) - walls.path).norm(dim=-1)[1:] / walls.radii[1:])
-print(f"200 random policies got to at most {worst:.2f} of the radius; the spender is at {reached.min():.6f} of it all along")
+north = torch.tensor([0.0, step_radius(budget, 0.2)], dtype=torch.float64)
+spender = land.walker.with_weights(north.expand(81, 2))
+gap = (mean_path(spender, land.start, land.horizon) - walls.path).norm(dim=-1)
+reached = gap[1:] / walls.radii[1:]
+print(f"200 random policies got to at most {worst:.2f} of the radius")
+print(f"the spender is at {reached.min():.6f} to {reached.max():.6f} of it all along")
 
 # %% [markdown]
 # ### How it is spent
@@ -287,7 +294,8 @@ budgets = {"tight: 0.01 nats": 0.01, "wide: 0.5 nats": 0.5, "no tube": None}
 climbs, tubes = {}, {}
 for label, nats in budgets.items():
     settings = WalkSettings(algorithm="reinforce", updates=40, budget=nats)
-    climbs[label] = learn(land.walker, land.terrain.altitude, land.start, settings, land.terrain.altitude)
+    altitude = land.terrain.altitude  # what is optimised, and what is measured
+    climbs[label] = learn(land.walker, altitude, land.start, settings, gold=altitude)
     if nats:
         tubes[label] = kl_tube(land.walker, land.start, land.horizon, nats)
 plot_climbs(land.terrain, climbs, tubes);
@@ -318,13 +326,15 @@ print("walks that leave the tube:", int(walls.leaving(inside_walks).sum()), "of 
 
 # %%
 variants = {
-    "REINFORCE": {}, "PPO": {"algorithm": "ppo"}, "KL penalty, β = 0.5": {"algorithm": "kl_penalty", "beta": 0.5},
+    "REINFORCE": {"algorithm": "reinforce"},
+    "PPO": {"algorithm": "ppo"},
+    "KL penalty, β = 0.5": {"algorithm": "kl_penalty", "beta": 0.5},
     "KL constraint, δ = 0.02": {"algorithm": "kl_constraint", "trust_region": 0.02},
-}  # fmt: skip
+}
 for label, how in variants.items():
-    run = learn(land.walker, land.terrain.altitude, land.start, WalkSettings(updates=30, **how), land.terrain.altitude)
-    first, last = run.history.series("gold")[0], run.history.last("gold")
-    print(f"{label:24s} altitude {first:.2f} → {last:.2f}   KL of a walk {run.history.last('kl'):6.1f} nats")
+    run = learn(land.walker, altitude, land.start, WalkSettings(updates=30, **how), gold=altitude)
+    gold, kl = run.history.series("gold"), run.history.last("kl")
+    print(f"{label:24s} altitude {gold[0]:.2f} → {gold[-1]:.2f}   KL of a walk {kl:6.1f} nats")
 
 # %% [markdown] tags=["lab"]
 # **Lab: the tube.** Move the budget and see where the wall goes, who leaves, and what it brings.
@@ -360,10 +370,9 @@ plot_trust(distances, errors, radius=0.6);
 # Near the path the ground rises to the north. Further north there is a crest, and behind it a swamp. **Predict** what a walker does that climbs the *proxy*, first without a tube, then with one of 1 nat a step.
 
 # %%
+from rlhf_lib.evaluation.bands import load_band
 from rlhf_lib.landscape import run_mirage
 from rlhf_lib.plots import plot_mirage
-
-from rlhf_lib.evaluation.bands import load_band
 
 seen = run_mirage(MirageSettings(seed=0))
 plot_mirage(seen, load_band("landscape"));
@@ -388,10 +397,16 @@ plot_budgets(nats, budget_curve(seen.settings, land, seen.proxy.altitude, nats))
 
 # %%
 mirages = [seen, *(run_mirage(MirageSettings(seed=seed)) for seed in range(1, 5))]
-for number, m in enumerate(mirages):
+def ends(m):
+    """Gold of the baseline; gold and proxy at the end, without a tube and with it."""
     free, tubed = m.free.history, m.tubed.history
-    print(f"seed {number}: gold {free.series('gold')[0]:.2f} → {free.last('gold'):5.2f} without a tube, {tubed.last('gold'):.2f} with it;"
-          f"  proxy {free.last('proxy'):5.2f} and {tubed.last('proxy'):.2f}")
+    both = (run.last(name) for name in ("gold", "proxy") for run in (free, tubed))
+    return free.series("gold")[0], *both
+
+
+print("        gold: baseline  no tube  tube     proxy: no tube  tube")
+for number, m in enumerate(mirages):
+    print("seed {}      {:8.2f} {:8.2f} {:5.2f}     {:14.2f} {:5.2f}".format(number, *ends(m)))
 
 # %% [markdown]
 # ### Is it always so?
@@ -399,12 +414,12 @@ for number, m in enumerate(mirages):
 # No. Our proxy goes on rising beyond its data, as networks tend to. Another kind, built from local bumps, falls back to zero where it knows nothing:
 
 # %%
-bumps = run_mirage(MirageSettings(kind="bumps"))
-free, tubed = bumps.free.history, bumps.tubed.history
-print(f"bumps: gold {free.series('gold')[0]:.2f} → {free.last('gold'):.2f} without a tube, {tubed.last('gold'):.2f} with it")
+for seed in range(3):
+    bumps = run_mirage(MirageSettings(kind="bumps", seed=seed))
+    print("seed {}: gold {:.2f} → {:.2f} without a tube, {:.2f} with it".format(seed, *ends(bumps)[:3]))
 
 # %% [markdown]
-# Such a proxy lures nobody far away, and there the tube may cost more than it saves. Regularization is an insurance against errors that you cannot see; what it is worth depends on how your reward model is wrong where it was never asked.
+# Such a proxy lures nobody far away, and then the tube may cost more than it saves. Regularization is an insurance against errors that you cannot see; what it is worth depends on how your reward model is wrong where it was never asked.
 
 # %% [markdown] tags=["lab"]
 # **Lab: the mirage.** Comparisons, noise, radius, β and budget; the proxy is refitted and both walkers are trained again as you go.
@@ -467,7 +482,7 @@ plot_token_tree(tree, title=f"“{prompt.text}”");
 
 # %%
 worst_token = min(range(len(tree.nodes)), key=tree.advantage)
-print(f"largest loss: “{tree.nodes[worst_token].text.strip()}” in “{tree.text(worst_token)}”, advantage {tree.advantage(worst_token):+.2f}")
+print(f"largest loss: the last token of “{tree.text(worst_token)}”, advantage {tree.advantage(worst_token):+.2f}")
 
 # %% [markdown]
 # Rewards come late here, and so they do in the scene "plain", which is flat but for one peak at the end of the road. What one can follow on the way is the *forecast*: the return so far, plus the value of what is to come. Left three walks over the plain; right two answers of the tree, the
@@ -501,15 +516,15 @@ for row, name in ((order[-1], "a good walk"), (order[30], "a middling one"), (or
     left.plot(forecasts[row], lw=2, label=name)
 left.set(xlabel="step", ylabel="forecast of the return", title="the plain")
 left.legend()
-for end in (likeliest(), worst_token):
+for end, name in ((likeliest(), "the likeliest road"), (worst_token, tree.text(worst_token))):
     nodes = [tree.nodes[i] for i in road_to(end)]
-    label = tree.text(end) if len(nodes) < 7 else tree.text(road_to(end)[5]) + " …"
-    right.errorbar(range(len(nodes)), [n.value for n in nodes], [n.error for n in nodes], fmt="o-", capsize=2, label=label)
+    values, errors_of = [n.value for n in nodes], [n.error for n in nodes]
+    right.errorbar(range(len(nodes)), values, errors_of, fmt="o-", capsize=2, label=name)
 right.set(xlabel="tokens written", ylabel="value", title="a real prompt")
 right.legend(fontsize=8);
 
 # %% [markdown]
-# Each walk ends at its own return, and its forecast knew long before the reward came. That is what a critic is for (chapter 11).
+# Each walk ends at its own return, and its forecast moves that way before the reward comes. That is what a critic is for (chapter 11).
 #
 # ### Policies as points
 #
@@ -528,11 +543,13 @@ plane = load_plane()
 plot_plane(plane);
 
 # %% [markdown]
-# The red line is the real run, projected onto the plane. It climbs to the ridge, goes along it, and then, while the proxy (lower left) still rises, over the edge. There was no way to see the edge in the proxy. There is a way to see it in the KL (lower right).
+# The red line is the real run, projected onto the plane. It climbs to the summit of gold, walks on, and goes down the other side. The proxy (lower left) has no summit there: it rises all the way. What also rises is the KL (lower right), and KL can be measured by anyone. Had it been bounded
+# near its value at the peak, the run would have ended at the top.
 
 # %%
 for name, at in plane.checkpoints.items():
-    print(f"{name:15s} step {at['step']:2.0f}   gold {at['gold']:+.2f}   proxy {at['proxy']:+.2f}   KL {at['kl']:5.1f} nats")
+    rewards_of = f"gold {at['gold']:+.2f}   proxy {at['proxy']:+.2f}"
+    print(f"{name:15s} step {at['step']:2.0f}   {rewards_of}   KL {at['kl']:5.1f} nats")
 unit, norm = plane.meta["unit"], plane.meta["sft_norm"]
 print(f"from SFT to the peak the weights move by {unit:.2f}; their own length is {norm:.1f}")
 
@@ -707,14 +724,14 @@ exercise("tube_radius").check(tube_radius).assert_right()
 # %% [markdown] tags=["exercise"]
 # ### Exercise 6: find the bug in a KL penalty (medium, 10 minutes)
 #
-# A colleague's walker is meant to be held near the baseline by a penalty in the reward: each step pays β times an estimate of its KL, and the estimates average to the true KL. With this function it isn't held, and whatever β is, its mean penalty is not β times the KL:
+# A colleague's walker is meant to be held near the baseline by a penalty in the reward: each step pays β times an estimate of its KL. With this function the KL *grows* with β:
 #
 # ```python
 # def penalised_rewards(rewards, logp, base_logp, beta):
-#     return rewards - beta * (base_logp - logp).abs()
+#     return rewards - beta * (base_logp - logp)
 # ```
 #
-# All three are (walks, steps): rewards, log-probabilities of the steps taken under the policy, and under the baseline. Write it as it should be. (There is more than one thing to mend.)
+# All three are (walks, steps): rewards, log-probabilities of the steps taken under the policy, and under the baseline. Write it as it should be. (Making the penalty positive is not yet making it right: its mean must be the KL.)
 
 # %% tags=["stub"]
 def penalised_rewards(rewards, logp, base_logp, beta):
@@ -727,8 +744,8 @@ exercise("penalised_rewards").check(penalised_rewards)
 # <details><summary>Hints</summary>
 #
 # 1. KL(policy ‖ baseline) is the mean of logp − base_logp over the policy's own steps. Is that what the code subtracts?
-# 2. A single log-ratio may be negative. What does `.abs()` do to the mean of numbers of both signs?
-# 3. Take `.abs()` away. Then the order of the two matters.
+# 2. What does it pay for a step that the baseline finds unlikely?
+# 3. An absolute value would hide the fault: a single log-ratio may be negative, and only so is their mean the KL.
 #
 # </details>
 
@@ -744,8 +761,8 @@ exercise("penalised_rewards").check(penalised_rewards).assert_right()
 
 # %% tags=["claims"]
 assert (z.abs() <= 3).sum() >= 59, "exact values and walking agree within 3 standard errors (one in sixty may not)"
-assert bellman_residual(solve(scene("trail").terrain, scene("trail").walker, 24, 0.95), inside).abs().max() < 1e-3, "the Bellman residual vanishes"
-assert advantages.max() > 0.5 and abs(advantages @ weights) < 1e-3, "advantages average to 0 under the policy"
+assert bellman_residual(value, inside).abs().max() < 1e-3, "the Bellman residual vanishes"
+assert spread > 0.5 and mean.abs() < 1e-3, "advantages average to 0 under the policy"
 assert abs(drawn_kl.mean() - exact_kl.mean()) <= 3 * kl_error, "the closed-form KL is what samples estimate"
 assert worst <= 1 + 1e-9, "every in-budget policy's mean path stays in the tube"
 assert (reached - 1).abs().max() < 1e-9, "and the wall is reached: the formula is tight"
@@ -769,7 +786,7 @@ print("all claims hold")
 # - **Value** looks ahead: high ground with a swamp before it is worth little. **Q** does so for one first step, and **advantage** compares that step with the policy's own.
 # - **KL** is a rope to a path that is known to be safe. A budget of ε nats is a length, $\sigma\sqrt{2\varepsilon}$, and over time a tube with a formula.
 # - **A reward model** is a map drawn near that path. Beyond it there are mirages; the tube keeps the walker where the map is good.
-# - In a language model the points are prefixes, the steps tokens, and the cliff is real.
+# - In a language model the points are prefixes and the steps tokens; and over its weights the hill and the fall are real.
 #
 # **Recall** of earlier chapters:
 

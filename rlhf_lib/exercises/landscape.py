@@ -290,7 +290,7 @@ penalised_rewards = Exercise(
     ),
     hints=(
         "KL(policy || baseline) is the mean of logp - base_logp over the policy's own steps. Is that what the code subtracts?",
-        "Two faults: the order of the two log-probabilities, and an absolute value that does not belong.",
+        "What does the code pay for a step that the baseline finds unlikely? An absolute value would hide it.",
         "rewards - beta * (logp - base_logp)",
     ),
 )
