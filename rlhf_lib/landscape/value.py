@@ -19,6 +19,9 @@ from .walker import Walker, discounted_return, rewards, walk
 END_WEIGHTS = (3 / 8, 7 / 6, 23 / 24)
 """Gregory's correction of the trapezoid rule at its ends."""
 
+CHUNK = 8192
+"""Places that are looked up at once, so that memory stays bounded."""
+
 
 def _axis_weights(means: Tensor, axis: Tensor, sigma: float) -> Tensor:
     """Weights (P, n) with which the points of one axis stand for N(mean, sigma^2), held at the edges."""
@@ -63,9 +66,10 @@ class Value:
         points = as_points(points)
         if t >= self.horizon:
             return points.new_zeros(points.shape[:-1])
-        axis = grid_axis(self.values.shape[1])
-        average = _expectation(self.walker, points.reshape(-1, 2), t, axis)
-        return average(self._target(t)).view(points.shape[:-1])
+        axis, target = grid_axis(self.values.shape[1]), self._target(t)
+        parts = points.reshape(-1, 2).split(CHUNK)
+        found = [_expectation(self.walker, part, t, axis)(target) for part in parts]
+        return torch.cat(found).view(points.shape[:-1])
 
     def q(self, points, steps, t: int = 0) -> Tensor:
         """Q_t(s, a) of taking steps (..., 2) from points (..., 2), then the policy. Equation: [LS-5]."""
