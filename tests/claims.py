@@ -12,19 +12,40 @@ import sys
 import time
 
 import numpy as np
+import torch
 
-from rlhf_lib.evaluation import Setting, relabel, rise_and_fall, smooth, train_against, train_proxy
+from rlhf_lib.evaluation import (
+    ExactSettings,
+    Setting,
+    TabularPolicy,
+    best_of_n_exact_kl,
+    draw,
+    exact_world,
+    relabel,
+    rise_and_fall,
+    smooth,
+    train_against,
+    train_exact,
+    train_proxy,
+)
 from rlhf_lib.evaluation.bands import band_of, save_band
 from rlhf_lib.evaluation.over_optimization import main_settings
 from rlhf_lib.lm import load_policy
+from rlhf_lib.objectives import best_of_n_kl, exact_kl, kl_estimate
 from rlhf_lib.rewards import GoldReward, RewardModel
 from rlhf_lib.runtime import data_path
 from rlhf_lib.training import (
     PRESETS,
+    DirectSettings,
+    RejectionSettings,
     RewardModelSettings,
+    document_loss,
+    packed_rows,
     preset,
     read_preferences,
+    train_direct,
     train_online,
+    train_rejection,
     train_reward_model,
 )
 from rlhf_lib.world import PocketWorld
@@ -120,9 +141,221 @@ def algorithms() -> None:
     save_band("algorithms", bands)
 
 
+def exact_worlds(world: PocketWorld, policy, size: int = 200):
+    """Other requests with each seed, every answer listed, pocket-sft as the reference."""
+    kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
+    return [
+        exact_world(world, world.prompts(8, kinds, seed=50 + s), policy, size=size) for s in SEEDS
+    ]
+
+
+def ends_of(exact, seed: int, **settings) -> list[float]:
+    """Distances KL(policy || pi*) along one run of a table that starts at the reference."""
+    policy = TabularPolicy(exact.ref_logp)
+    history = train_exact(policy, exact, ExactSettings(seed=seed, **settings))
+    return history.series("reverse_kl")
+
+
+def exact_optimum() -> None:
+    """Chapters 08, 10 and 12: algorithms in the exact world, by their distance to the best policy."""
+    worlds = exact_worlds(PocketWorld(), load_policy("pocket-sft"))
+    kinds = {
+        "policy gradient, exact": dict(algorithm="policy_gradient"),
+        "policy gradient, 16 samples": dict(algorithm="policy_gradient", samples=16),
+        "DPO, unlimited data": dict(algorithm="dpo"),
+        "DPO, 64 fresh pairs a step": dict(algorithm="dpo", samples=64),
+        "DPO, 64 fixed pairs": dict(algorithm="dpo", comparisons=64),
+        "REBEL, unlimited data": dict(algorithm="rebel"),
+        "best of 4, imitated": dict(algorithm="best_of_n"),
+    }
+    runs = {}
+    for name, settings in kinds.items():
+        runs[name] = [ends_of(exact, seed, **settings) for seed, exact in enumerate(worlds)]
+        print(f"  {name:28s} {[round(run[-1], 4) for run in runs[name]]}", flush=True)
+    save_band("exact_optimum", {name: band_of(found) for name, found in runs.items()})
+    pairs = zip(runs["DPO, 64 fresh pairs a step"], runs["DPO, 64 fixed pairs"], strict=True)
+    fixed = runs["DPO, 64 fixed pairs"]
+    claim(
+        sum(r[-1] < 0.01 for r in runs["DPO, unlimited data"]),
+        5,
+        "DPO on unlimited data reaches pi*",
+    )
+    claim(
+        sum(r[-1] < 0.02 for r in runs["policy gradient, exact"]),
+        5,
+        "and so does the policy gradient",
+    )
+    claim(
+        sum(a[-1] < 0.2 * b[-1] for a, b in pairs),
+        5,
+        "fixed pairs end five times as far off as fresh",
+    )
+    claim(sum(r[-1] > 1.3 * min(r) for r in fixed), 5, "having been nearer before: they overfit")
+
+
+def best_of_n_exact() -> None:
+    """Chapter 10: the exact KL of best-of-n against the formula, in worlds with and without ties."""
+    worlds = exact_worlds(PocketWorld(), load_policy("pocket-sft"))
+    below = near = 0
+    for exact in worlds:
+        ns = [1, 2, 4, 16, 64, 256]
+        kls = [best_of_n_exact_kl(exact.ref_logp, exact.rewards, n) for n in ns]
+        below += all(
+            bool((kl <= best_of_n_kl(n) + 1e-9).all()) for n, kl in zip(ns, kls, strict=True)
+        )
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, 4000, generator=generator, dtype=torch.float64)
+        rare = best_of_n_exact_kl(torch.zeros_like(noise), noise, 16).item()
+        near += abs(rare - best_of_n_kl(16)) < 0.02
+        shown = [
+            (round(kl.mean().item(), 2), round(best_of_n_kl(n), 2))
+            for n, kl in zip(ns, kls, strict=True)
+        ]
+        print(f"  exact KL and formula: {shown}; 4,000 answers without ties {rare:.3f}", flush=True)
+    claim(below, 5, "the KL of best-of-n is at most log n - (n - 1) / n")
+    claim(near, 5, "and close to it where answers are many and never tie")
+
+
+def kl_estimators() -> None:
+    """Chapter 08: k1, k2, k3 from samples of a policy near its reference, against the exact KL."""
+    worlds, right, quiet, bias = exact_worlds(PocketWorld(), load_policy("pocket-sft")), 0, 0, 0
+    for seed, exact in enumerate(worlds):
+        logp = exact.optimum(2.0)
+        index = draw(logp, 20_000, torch.Generator().manual_seed(seed))
+        now, ref = logp.gather(1, index), exact.ref_logp.gather(1, index)
+        kl = exact_kl(logp, exact.ref_logp).mean().item()
+        found = {k: kl_estimate(now, ref, k).flatten() for k in ("k1", "k2", "k3")}
+        error = {k: x.std().item() / len(x) ** 0.5 for k, x in found.items()}
+        off = {k: (x.mean().item() - kl) / error[k] for k, x in found.items()}
+        right += abs(off["k1"]) < 3 and abs(off["k3"]) < 3
+        quiet += found["k3"].std() < 0.5 * found["k1"].std()
+        bias += abs(off["k2"]) > 3
+        spread = {k: round(x.std().item(), 3) for k, x in found.items()}
+        print(f"  KL {kl:.4f}; off by (standard errors) { {k: round(v, 1) for k, v in off.items()} }; "
+              f"standard deviations {spread}", flush=True)  # fmt: skip
+    claim(right, 5, "k1 and k3 are unbiased (within 3 standard errors of 160,000 samples)")
+    claim(quiet, 5, "k3 scatters less than half as much as k1 near the reference")
+    claim(bias, 4, "k2 is biased")
+
+
+def displacement() -> None:
+    """Chapters 08 and 12: DPO with a small beta, without and with an NLL term; other pairs each seed."""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    asked, gold = world.prompts(128, seed=99, split="test"), GoldReward(world)
+    start = gold(sft.sample(asked, 2, 40, seed=1)).mean().item()
+    runs: dict[float, list] = {0.0: [], 1.0: []}
+    for seed in SEEDS:
+        for weight, found in runs.items():
+            policy = sft.copy()
+            settings = DirectSettings(beta=0.05, nll_weight=weight, seed=seed)
+            history = train_direct(policy, pairs[800 * seed : 800 * seed + 800], settings)
+            end = gold(policy.sample(asked, 2, 40, seed=1)).mean().item()
+            found.append((history, end))
+            fell = {m: np.mean(history.series(m)[:4]) - np.mean(history.series(m)[-4:])
+                    for m in ("logp_chosen", "logp_rejected")}  # fmt: skip
+            print(f"  seed {seed}, NLL weight {weight:.0f}: log-probability of the chosen answers fell by "
+                  f"{fell['logp_chosen']:.2f}, of the rejected by {fell['logp_rejected']:.2f} nats; gold "
+                  f"{start:+.2f} -> {end:+.2f}", flush=True)  # fmt: skip
+    for weight, name in ((0.0, "displacement"), (1.0, "displacement_nll")):
+        names = ("logp_chosen", "logp_rejected", "margin")
+        save_band(
+            name,
+            {m: band_of([smooth(h.series(m)).tolist() for h, _ in runs[weight]]) for m in names},
+        )
+
+    def fall(history) -> float:
+        series = history.series("logp_chosen")
+        return float(np.mean(series[:4]) - np.mean(series[-4:]))
+
+    plain, held = runs[0.0], runs[1.0]
+    claim(
+        sum(fall(h) > 2 for h, _ in plain),
+        5,
+        "DPO makes the chosen answers less likely, by 2 nats and more",
+    )
+    claim(
+        sum(np.mean(h.series("margin")[-8:]) > 0.05 for h, _ in plain), 5, "while the margin grows"
+    )
+    claim(sum(end > start + 0.1 for _, end in plain), 5, "and the answers get better all the same")
+    claim(sum(fall(b) < 0.6 * fall(a) for (a, _), (b, _) in zip(plain, held, strict=True)), 5,
+          "an NLL term takes much of the fall away")  # fmt: skip
+
+
+def rejection() -> None:
+    """Chapter 10: two rounds by pocket-reward against the same without looking at the reward."""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    requests, gold = world.prompts(1000, seed=5), GoldReward(world)
+    asked, proxy = world.prompts(192, seed=99, split="test"), RewardModel.load("pocket-reward")
+    ends: dict[str, list] = {}
+    for selection in ("best_per_prompt", "random_per_prompt", "top_overall", "random_overall"):
+        for seed in SEEDS:
+            policy = sft.copy()
+            settings = RejectionSettings(
+                rounds=2, prompts_per_round=96, selection=selection, seed=seed
+            )
+            train_rejection(policy, requests, proxy, settings)
+            rollout = policy.sample(asked, 2, 40, seed=1)
+            ends.setdefault(selection, []).append(
+                (proxy(rollout).mean().item(), gold(rollout).mean().item())
+            )
+        print(
+            f"  {selection:18s} proxy, gold: {[tuple(round(x, 2) for x in e) for e in ends[selection]]}",
+            flush=True,
+        )
+    for best, control in (
+        ("best_per_prompt", "random_per_prompt"),
+        ("top_overall", "random_overall"),
+    ):
+        both = list(zip(ends[best], ends[control], strict=True))
+        claim(
+            sum(a[0] > b[0] + 0.3 for a, b in both),
+            5,
+            f"{best} beats its random control in the proxy",
+        )
+        claim(
+            sum(a[1] > b[1] + 0.1 for a, b in both), 5, f"{best} beats it in the gold utility too"
+        )
+
+
+def forgetting() -> None:
+    """Chapter 08: the loss on documents after 16 steps of RLOO, without and with pretraining gradients."""
+    world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
+    requests = world.prompts(1000, seed=5)
+    start = document_loss(sft, world.documents(99))
+    ends: dict[float, list] = {0.0: [], 0.3: []}
+    rewards: dict[float, list] = {0.0: [], 0.3: []}
+    for seed in SEEDS:
+        for weight in ends:
+            policy = sft.copy()
+            settings = preset(
+                "rloo", steps=16, learning_rate=4e-4, pretraining_coefficient=weight, seed=seed
+            )
+            rows = packed_rows(policy, world.documents(100 + seed), 8, 64)
+            history = train_online(policy, requests, proxy, settings, pretraining=rows)
+            ends[weight].append(document_loss(policy, world.documents(99)))
+            rewards[weight].append(float(np.mean(history.series("proxy")[-4:])))
+    for weight in ends:
+        print(f"  coefficient {weight}: loss on documents {start:.2f} -> {[round(x, 2) for x in ends[weight]]}, "
+              f"proxy {[round(x, 2) for x in rewards[weight]]}", flush=True)  # fmt: skip
+    claim(sum(end > start + 0.05 for end in ends[0.0]), 4, "RLOO forgets documents")
+    claim(
+        sum(b < a - 0.1 for a, b in zip(ends[0.0], ends[0.3], strict=True)),
+        5,
+        "with ptx it forgets less",
+    )
+    claim(sum(r > 0.5 for r in rewards[0.3]), 5, "and the proxy still rises")
+
+
 EXPERIMENTS = {
     "reward_model": reward_model,
     "algorithms": algorithms,
+    "exact_optimum": exact_optimum,
+    "best_of_n_exact": best_of_n_exact,
+    "kl_estimators": kl_estimators,
+    "displacement": displacement,
+    "rejection": rejection,
+    "forgetting": forgetting,
     "over_optimization": over_optimization,
 }
 
