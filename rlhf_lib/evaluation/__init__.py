@@ -1,6 +1,7 @@
 """Models to numbers with intervals."""
 
 from .best_of_n import BestOfN, best_of_n
+from .drift import sampled_kl
 from .exact import (
     ExactWorld,
     best_of_n_exact_kl,
@@ -59,11 +60,11 @@ __all__ = [
     "accuracy_ceiling",
     "as_preferences",
     "best_of_n",
-    "comparison_probabilities",
     "best_of_n_curve",
     "best_of_n_exact_kl",
     "best_of_n_policy",
     "calibration",
+    "comparison_probabilities",
     "coverage",
     "draw",
     "draw_comparisons",
@@ -81,6 +82,7 @@ __all__ = [
     "relabel",
     "rise_and_fall",
     "sample_scores",
+    "sampled_kl",
     "smooth",
     "table_of",
     "train_against",

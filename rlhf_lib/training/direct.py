@@ -141,7 +141,11 @@ class PairLogps:
 
 
 def direct_loss(logps: PairLogps, settings: DirectSettings) -> Tensor:
-    """The loss of a batch that `settings` ask for, from log-probabilities alone."""
+    """The loss of a batch that `settings` ask for, from log-probabilities alone.
+
+    With nll_weight alpha: loss + alpha * mean of -log pi(chosen) / tokens (DPO + NLL; Pang et al., 2024,
+    divide by the tokens of the prompt as well). Equation: [REG-2].
+    """
     s = settings
     pc, pr, rc, rr = logps.chosen, logps.rejected, logps.ref_chosen, logps.ref_rejected
     nll = -(pc / logps.chosen_length).mean()
