@@ -53,7 +53,7 @@ $(BENCH)/.installed: requirements.lock pyproject.toml
 	@$(BENCH)/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[bench]'
 	@touch $@
 
-claims: $(STAMP)  ## the slow tier: each chapter's main experiment over five seeds (20 minutes)
+claims: $(STAMP)  ## the slow tier: each chapter's main experiment over five seeds (half an hour)
 	$(RUN) -m tests.claims
 
 models: $(STAMP)  ## rebuild the pocket models and preference files in data/ (10 minutes)

@@ -159,8 +159,8 @@ def train_exact(
 ) -> History:
     """Train a table or a language model in place by any algorithm; measure the exact distance to pi*.
 
-    The history has a row at every `measure_every` steps and at the end: loss, seconds, and the numbers
-    of `ExactWorld.measure`: reward, gold, kl, value, gap, reverse_kl, forward_kl, entropy.
+    The history has a row at every `measure_every` steps and at the end, with seconds and the numbers of
+    `ExactWorld.measure`: reward, gold, kl, value, gap, reverse_kl, forward_kl, entropy.
 
     Raises:
         ValueError: a table of another shape than the world's.
@@ -181,13 +181,12 @@ def train_exact(
     def do_step(step: int) -> None:
         factor = linear(step, settings.steps, warmup=1)
         set_learning_rate(optimizer, factor * settings.learning_rate)
-        last = step + 1 == settings.steps
         if step % settings.measure_every == 0:
             _log(history, step, table, exact, settings.beta, started)
         loss = loss_of()
         optimizer_step(loss, optimizer, 1e9, f"step {step}")
         progress.update(step + 1, loss=loss.item())
-        if last:
+        if step + 1 == settings.steps:
             _log(history, step + 1, table, exact, settings.beta, started)
 
     run_steps(range(settings.steps), do_step, history)
