@@ -352,6 +352,9 @@ def _attention_bias(
         return None
     if attention_mask is None:
         raise ValueError("attention_mask is needed to add several tokens to a cache")
+    if length == 1:  # all other tokens come before it
+        bias = torch.zeros(attention_mask.shape, dtype=dtype, device=attention_mask.device)
+        return bias.masked_fill_(attention_mask == 0, -math.inf)[:, None, None]
     columns = torch.arange(seen + length, device=attention_mask.device)
     causal = columns[None, :] <= columns[seen:, None]  # (T, seen + T)
     allowed = causal & attention_mask.bool()[:, None, None, :]

@@ -159,7 +159,8 @@ class Policy:
 
         with_entropy: also return the entropy (B, T) of the distribution each was drawn from, in nats.
         """
-        logp_all = (self.completion_logits(rollout).float() / temperature).log_softmax(-1)
+        logits = self.completion_logits(rollout).float()
+        logp_all = (logits if temperature == 1 else logits / temperature).log_softmax(-1)
         mask = rollout.completion_mask
         logp = logp_all.gather(-1, rollout.completion_ids[..., None]).squeeze(-1) * mask
         if not with_entropy:

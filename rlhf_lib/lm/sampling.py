@@ -70,21 +70,34 @@ def _complete(
     batch = torch.arange(len(rows), device=logits.device)  # the row of the result that each is
     alive = torch.ones_like(batch, dtype=torch.bool)
     ids = torch.full((len(rows), max_new_tokens), pad_token, device=logits.device)
-    columns = ids, *torch.zeros(3, *ids.shape, device=logits.device)
-    for step in range(max_new_tokens):
+    columns, drawn = (ids, *torch.zeros(3, *ids.shape, device=logits.device)), []
+    for step in range(1, max_new_tokens + 1):
         token, logp, sampler_logp = choose(logits)
-        for column, new in zip(columns, (token, alive, logp, sampler_logp), strict=True):
-            column[batch[alive], step] = new[alive].to(column.dtype)
+        drawn.append((token, alive, logp, sampler_logp))
         seen = torch.cat((seen, alive[:, None].to(seen.dtype)), dim=1)
         alive = alive & (token != end_token)
         unfinished = int(alive.sum())
-        if step + 1 == max_new_tokens or unfinished == 0:
+        if step == max_new_tokens or unfinished == 0:
             break
         if unfinished < COMPACT_BELOW * len(alive):
+            _store(columns, batch, drawn, step)
             cache.select(rows := alive.nonzero()[:, 0])
             batch, token, seen, alive = (x[rows] for x in (batch, token, seen, alive))
         logits = model.logits(model.hidden_states(token[:, None], seen, cache)[:, -1])
-    return tuple(column[:, : step + 1] for column in columns)
+    _store(columns, batch, drawn, step)
+    return tuple(column[:, :step] for column in columns)
+
+
+def _store(columns: tuple[Tensor, ...], rows: Tensor, drawn: list[tuple], stop: int) -> None:
+    """Write what was drawn up to step `stop` into its rows of the result, and empty `drawn`.
+
+    Where a sequence was finished before, the result keeps its padding and zeros.
+    """
+    news = [torch.stack(parts, dim=1) for parts in zip(*drawn, strict=True)]
+    alive, steps = news[1], slice(stop - len(drawn), stop)
+    for column, new in zip(columns, news, strict=True):
+        column[rows, steps] = torch.where(alive, new.to(column.dtype), column[rows, steps])
+    drawn.clear()
 
 
 def draw(
