@@ -8,7 +8,8 @@ reach (exit status 0 whatever the ratios are). What is the same on both sides, a
   their log-probabilities (equal on both sides to 1e-4). Once without an end token, exactly 48 tokens each; and
   once as the chapters do it, where answers end by themselves, 48 tokens at most: counted are the tokens of
   the answers, up to the end token, and what is computed beyond it is lost;
-- a GRPO step: the same 8 prompts, 8 completions each of exactly 32 tokens, a reward function of the text,
+- a GRPO step: the same 8 prompts, 8 completions each, once of exactly 32 tokens and once of up to 32 (the mean
+  lengths of both sides agree within a tenth), a reward function of the text,
   advantages by group, the clipped loss with a sequence mean, 0.05 * k3 to a reference policy, entropy as a metric,
   one AdamW update with gradients clipped at 1. A step is all of it, from sampling to the update. TRL runs
   without gradient checkpointing (its default), which would cost it time and save memory that is not short here;
@@ -191,11 +192,11 @@ def common(folder: str) -> dict:
     )  # fmt: skip
 
 
-def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32) -> Row:
-    """`OnlineTrainer.step` against a step of TRL's GRPOTrainer."""
+def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32, ends: bool = False) -> Row:
+    """`OnlineTrainer.step` against a step of TRL's GRPOTrainer. ends: whether there is an end token."""
     batch = len(prompts) * per_prompt
     policy = load_policy("pocket-sft", device="cpu")
-    policy.end_token = NO_END
+    policy.end_token = policy.end_token if ends else NO_END
     settings = preset(
         "grpo", prompts_per_step=len(prompts), samples_per_prompt=per_prompt, minibatches=1,
         max_new_tokens=tokens, kl_coefficient=0.05, learning_rate=RATE,
@@ -205,23 +206,25 @@ def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32) -> Row:
         return torch.tensor(rewards_of(rollout.texts))
 
     ours = OnlineTrainer(policy, prompts, reward, settings)
-    row = Row(f"GRPO step, {batch} x {tokens} tokens, KL", [], [], 2.5)
+    row = Row(f"GRPO step, {batch} x {'up to ' if ends else ''}{tokens} tokens, KL", [], [], 2.5)
     with tempfile.TemporaryDirectory() as folder:
-        theirs = trl_grpo(folder, prompts, per_prompt, tokens, alternate(ours.step, row))
+        step = alternate(ours.step, row)
+        theirs = trl_grpo(folder, prompts, per_prompt, tokens, ends, step)
         theirs.train()
-    turns = WARM_UP + REPEATS
-    each = batch * tokens + per_prompt * sum(len(policy.prompt_ids(p)) for p in prompts)
-    theirs_said = theirs.state.log_history[-1]
-    for kind in ("min", "max"):
-        same("the length of completions", tokens, theirs_said[f"completions/{kind}_length"])
-    same("the lengths of completions", ours.history.series("length"), turns * [tokens])
-    same("all tokens", turns * each, int(theirs.state.num_input_tokens_seen))
+    turns, said = WARM_UP + REPEATS, theirs.state.log_history[-1]
+    length = sum(ours.history.series("length")) / turns
+    gap = abs(length / said["completions/mean_length"] - 1)
+    same("the mean length to a tenth", gap < 0.1, True)
+    if not ends:
+        each = batch * tokens + per_prompt * sum(len(policy.prompt_ids(p)) for p in prompts)
+        same("the mean length", length, said["completions/mean_length"])
+        same("all tokens", turns * each, int(theirs.state.num_input_tokens_seen))
     check_models(policy.model, theirs.model)
     return row
 
 
-def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback):
-    """A GRPOTrainer that sees the same prompts at every step and never ends a completion early."""
+def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, ends: bool, callback):
+    """A GRPOTrainer that sees the same prompts at every step."""
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
@@ -230,7 +233,7 @@ def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback)
         **common(folder), per_device_train_batch_size=len(prompts) * per_prompt,
         num_generations=per_prompt, max_completion_length=tokens, beta=0.05, loss_type="grpo",
         use_bias_correction_kl=False, shuffle_dataset=False,
-        generation_kwargs={"eos_token_id": None},
+        generation_kwargs={} if ends else {"eos_token_id": None},
     )  # fmt: skip
     rows = [{"prompt": prompt.messages} for prompt in prompts] * (WARM_UP + REPEATS)
     trainer = GRPOTrainer(
@@ -240,7 +243,8 @@ def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback)
         train_dataset=Dataset.from_list(rows),
         callbacks=[callback],
     )
-    trainer.eos_token_ids = [NO_END]
+    if not ends:
+        trainer.eos_token_ids = [NO_END]
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -331,6 +335,7 @@ def main() -> None:
     print(rollout_row(prompts), flush=True)
     print(rollout_row(prompts, ends=True), flush=True)
     print(grpo_row(prompts[:8]), flush=True)
+    print(grpo_row(prompts[:8], ends=True), flush=True)
     pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
     print(dpo_row([pair for pair in pairs if not pair.tie][:32]), flush=True)
     took = import_seconds()
