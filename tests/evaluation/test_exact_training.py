@@ -141,12 +141,18 @@ def test_best_of_n_training_ends_at_the_best_of_n_policy():
 
 
 def test_a_few_comparisons_used_again_and_again_lead_away_from_the_optimum():
-    for seed in range(3):
+    """On every seed they end far from where unlimited data do; on nearly every one they were nearer before."""
+    turned_away = []
+    for seed in range(8):
         exact = small_world(rows=4, answers=30, seed=seed)
-        table = TabularPolicy(exact.ref_logp)
-        few = ExactSettings(algorithm="dpo", comparisons=40, steps=400, seed=seed)
-        history = train_exact(table, exact, few)
-        assert history.last("reverse_kl") > 1.15 * min(history.series("reverse_kl"))
+        ends = {}
+        for comparisons in (40, None):
+            settings = ExactSettings(algorithm="dpo", comparisons=comparisons, steps=400, seed=seed)
+            ends[comparisons] = train_exact(TabularPolicy(exact.ref_logp), exact, settings)
+        few, unlimited = (ends[count].series("reverse_kl") for count in (40, None))
+        assert few[-1] > 5 * unlimited[-1]
+        turned_away.append(few[-1] > 1.1 * min(few))
+    assert sum(turned_away) >= 7
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -4,7 +4,7 @@ import re
 
 from tests.chapters import CHAPTERS, SOURCE, build, code_cells, names, text_outputs
 
-MACHINE = re.compile(r"(?:/home/|/root/|/work/|/Users/|/tmp/|[A-Z]:\\Users)[\w.-]+")
+MACHINE = re.compile(r"/(?:home|root|work|Users|tmp)/[\w.-]+|[A-Z]:\\Users\\[\w.-]+")
 
 
 def test_the_table_and_the_folder_list_the_same_chapters():
