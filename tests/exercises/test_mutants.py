@@ -5,6 +5,7 @@ differs from the reference on its cases, and to accept two right answers.
 """
 
 import inspect
+import itertools
 import math
 
 import pytest
@@ -210,6 +211,23 @@ def their_return(rewards, gamma):
     return total
 
 
+def their_best_of_n(rewards, n):
+    """The mean over all subsets, one by one."""
+    subsets = list(itertools.combinations(rewards.tolist(), n))
+    return sum(map(max, subsets)) / len(subsets)
+
+
+def their_top(rewards, keep):
+    places = [(-v, i, j) for i, row in enumerate(rewards.tolist()) for j, v in enumerate(row)]
+    return [[i, j] for _, i, j in sorted(places)[:keep]]
+
+
+def their_exact_kl(p, n):
+    below = [sum(p.tolist()[:k]) for k in range(len(p) + 1)]
+    won = [high**n - low**n for low, high in itertools.pairwise(below)]
+    return sum(w * math.log(w / mine) for w, mine in zip(won, p.tolist(), strict=True))
+
+
 OTHERS = {
     "walk_return": their_return,
     "bellman_backup": lambda p, r, v, g: (p * r).sum(1) + g * (p * v).sum(1),
@@ -232,6 +250,10 @@ OTHERS = {
         )
         / m.sum(1)
     ).mean(),
+    "my_best_per_prompt": lambda r: torch.tensor([row.index(max(row)) for row in r.tolist()]),
+    "my_top_overall": their_top,
+    "my_best_of_n": their_best_of_n,
+    "my_exact_kl": their_exact_kl,
     "my_reinforce_loss": lambda lp, a, m: -(a * (lp * m).sum(1)).mean(),
     "my_rloo_advantages": lambda r: r.shape[1] / (r.shape[1] - 1) * (r - r.mean(1, keepdim=True)),
     "my_k3": lambda p, q: (q - p).double().expm1() - (q - p),
