@@ -12,20 +12,34 @@ import sys
 import time
 
 import numpy as np
+import torch
 
-from rlhf_lib.evaluation import Setting, relabel, rise_and_fall, smooth, train_against, train_proxy
+from rlhf_lib.evaluation import (
+    Setting,
+    best_of_n_exact_kl,
+    exact_world,
+    relabel,
+    rise_and_fall,
+    smooth,
+    train_against,
+    train_proxy,
+)
 from rlhf_lib.evaluation.bands import band_of, save_band
 from rlhf_lib.evaluation.over_optimization import main_settings
 from rlhf_lib.landscape import MirageSettings, run_mirage
 from rlhf_lib.lm import load_policy
+from rlhf_lib.objectives import best_of_n_kl
 from rlhf_lib.rewards import GoldReward, RewardModel
 from rlhf_lib.runtime import data_path
 from rlhf_lib.training import (
     PRESETS,
+    SELECTIONS,
+    RejectionSettings,
     RewardModelSettings,
     preset,
     read_preferences,
     train_online,
+    train_rejection,
     train_reward_model,
 )
 from rlhf_lib.world import PocketWorld
@@ -160,10 +174,70 @@ def landscape() -> None:
     )
 
 
+def exact_worlds(world: PocketWorld, policy, size: int = 200):
+    """Other requests with each seed, every answer listed, scored by pocket-reward."""
+    kinds, proxy = (
+        ("fact", "opinion", "unsafe", "lookalike", "sum"),
+        RewardModel.load("pocket-reward"),
+    )
+    return [
+        exact_world(world, world.prompts(8, kinds, seed=50 + s), policy, proxy.score_texts, size)
+        for s in SEEDS
+    ]
+
+
+def best_of_n_exact() -> None:
+    """Chapter 10: the exact KL of best-of-n against the formula, by a proxy and by gold, which ties often."""
+    ns, below, near = [2, 4, 16, 64, 256], 0, 0
+    for seed, exact in enumerate(exact_worlds(PocketWorld(), load_policy("pocket-sft"))):
+        kls = [torch.stack([best_of_n_exact_kl(exact.ref_logp, rewards, n) for n in ns])
+               for rewards in (exact.rewards, exact.gold)]  # fmt: skip
+        formula = torch.tensor([best_of_n_kl(n) for n in ns], dtype=torch.float64)[:, None]
+        below += all(bool((kl <= formula + 1e-9).all()) for kl in kls)
+        noise = torch.randn(1, 4000, generator=torch.Generator().manual_seed(seed)).double()
+        rare = best_of_n_exact_kl(torch.zeros_like(noise), noise, 16).item()
+        near += abs(rare - best_of_n_kl(16)) < 0.02
+        print(f"  seed {seed}: formula {formula[:, 0].numpy().round(2)}, by the proxy "
+              f"{kls[0].mean(1).numpy().round(2)}, by gold {kls[1].mean(1).numpy().round(2)}; 4,000 answers "
+              f"without ties, n = 16: {rare:.3f} of {best_of_n_kl(16):.3f}", flush=True)  # fmt: skip
+    claim(below, 5, "the KL of best-of-n is at most log n - (n - 1) / n")
+    claim(near, 5, "and close to it where answers are many and never tie")
+
+
+def rejection() -> None:
+    """Chapter 10: four rounds by pocket-reward against the same without looking at the reward."""
+    world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
+    requests, gold = world.prompts(1000, seed=5), GoldReward(world)
+    asked = world.prompts(192, seed=99, split="test")
+    bands, ends = {}, {}
+    for selection in SELECTIONS:
+        runs, ends[selection] = [], []
+        for seed in SEEDS:
+            policy, settings = sft.copy(), rejection_settings(selection, seed)
+            runs.append(train_rejection(policy, requests, proxy, settings, gold))
+            rollout = policy.sample(asked, 2, 40, seed=1)
+            ends[selection].append((proxy(rollout).mean().item(), gold(rollout).mean().item()))
+        bands[selection] = {m: band_of([run.series(m) for run in runs]) for m in ("proxy", "gold")}
+        shown = [tuple(round(x, 2) for x in end) for end in ends[selection]]
+        print(f"  {selection:18s} proxy, gold on unseen requests: {shown}", flush=True)
+    save_band("rejection", bands)
+    for best, control in zip(SELECTIONS[:2], SELECTIONS[2:], strict=True):
+        both = list(zip(ends[best], ends[control], strict=True))
+        claim(sum(a[0] > b[0] + 0.3 for a, b in both), 5, f"{best} beats {control} in the proxy")
+        claim(sum(a[1] > b[1] + 0.1 for a, b in both), 5, f"{best} beats {control} in gold too")
+
+
+def rejection_settings(selection: str, seed: int) -> RejectionSettings:
+    """What chapter 10 trains with."""
+    return RejectionSettings(rounds=4, prompts_per_round=64, selection=selection, seed=seed)
+
+
 EXPERIMENTS = {
     "landscape": landscape,
     "reward_model": reward_model,
     "algorithms": algorithms,
+    "best_of_n_exact": best_of_n_exact,
+    "rejection": rejection,
     "over_optimization": over_optimization,
     "kl_penalty": kl_penalty,
 }

@@ -2,6 +2,7 @@
 
 from .aggregation import aggregation_lab
 from .annotator import annotator_lab, prepare, refit
+from .best_of_n import best_of_n_lab
 from .look_ahead import look_ahead_lab
 from .mirage import mirage_lab
 from .over_optimization import over_optimization_lab
@@ -13,6 +14,7 @@ from .walk import walk_lab
 __all__ = [
     "aggregation_lab",
     "annotator_lab",
+    "best_of_n_lab",
     "look_ahead_lab",
     "mirage_lab",
     "objective_lab",
