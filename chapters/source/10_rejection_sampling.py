@@ -24,7 +24,7 @@ import torch
 from rlhf_lib import PocketWorld, load_policy, set_seed
 from rlhf_lib.plots import COLOURS, figure
 from rlhf_lib.rewards import GoldReward, RewardModel
-from rlhf_lib.training import select_answers
+from rlhf_lib.training import score_by_length, select_answers
 
 set_seed(0)
 world, sft = PocketWorld(), load_policy("pocket-sft")
@@ -33,11 +33,12 @@ proxy, gold = RewardModel.load("pocket-reward"), GoldReward(world)
 # %%
 asked = world.prompts(12, seed=8, split="test")
 rollout = sft.sample(asked, samples_per_prompt=8, max_new_tokens=40, seed=4)
-rewards = proxy(rollout).view(12, 8)
+rewards = score_by_length(proxy, rollout).view(12, 8)
 kept = select_answers(rewards, "best_per_prompt")
 fig, axis = figure(height=2.6)
 axis.plot(np.arange(12), rewards, "o", color="0.6", ms=5)
-axis.plot(range(12), [rewards[place] for place in kept], "o", ms=11, mfc="none", mec=COLOURS["proxy"], mew=2)
+ring = dict(ms=11, mfc="none", mec=COLOURS["proxy"], mew=2)
+axis.plot(range(12), [rewards[place] for place in kept], "o", **ring, label="kept")
 axis.axhline(rewards.mean(), color="0.4", ls=":", label="mean of all answers")
 axis.set(xlabel="request", ylabel="reward", xticks=range(12))
 axis.legend();
@@ -92,12 +93,13 @@ print("top overall, (row, column)         :", top)
 print("top overall, places when flattened :", [4 * row + column for row, column in top])
 
 # %%
+ring_box = dict(boxstyle="round", fc="white", ec=COLOURS["proxy"], lw=1.8)
 fig, axes = figure(1, 2, height=2.4, width=6)
-for axis, (name, places) in zip(axes, {"best per prompt": best, "top 5 overall": top}.items(), strict=True):
+for axis, (name, places) in zip(axes, (("best per prompt", best), ("top 5 overall", top)), strict=True):
     axis.imshow(R, cmap="Greys", vmin=0, vmax=1.6)
     for (i, j), value in np.ndenumerate(R.numpy()):
-        ring = dict(boxstyle="round", fc="white", ec=COLOURS["proxy"], lw=1.8) if (i, j) in places else None
-        axis.text(j, i, f"{value:.1f}", ha="center", va="center", bbox=ring, fontsize=9)
+        box = ring_box if (i, j) in places else None
+        axis.text(j, i, f"{value:.1f}", ha="center", va="center", bbox=box, fontsize=9)
     axis.set(title=name, xlabel="answer", ylabel="prompt", xticks=range(4), yticks=range(5))
     axis.grid(False)
 
@@ -115,7 +117,7 @@ for axis, (name, places) in zip(axes, {"best per prompt": best, "top 5 overall":
 # %%
 asked = world.prompts(64, seed=9)
 rollout = sft.sample(asked, 8, 40, seed=5)
-rewards, true = proxy(rollout).view(64, 8), gold(rollout).view(64, 8)
+rewards, true = score_by_length(proxy, rollout).view(64, 8), gold(rollout).view(64, 8)
 print(f"{'':18s} reward   gold   requests   kinds of request kept most")
 for selection in ("best_per_prompt", "random_per_prompt", "top_overall", "random_overall"):
     rows, columns = zip(*select_answers(rewards, selection, seed=1), strict=True)
@@ -164,7 +166,7 @@ fig.supxlabel("rounds of fine-tuning so far", fontsize=9);
 unseen, ends = world.prompts(192, seed=99, split="test"), {}
 for name, policy in {"before": sft, **policies}.items():
     rollout = policy.sample(unseen, 2, 40, seed=1)
-    ends[name] = proxy(rollout).mean().item(), gold(rollout).mean().item()
+    ends[name] = tuple(score_by_length(r, rollout).mean().item() for r in (proxy, gold))
     words = rollout.lengths.mean()
     print(f"{name:18s} reward model {ends[name][0]:+.2f}   gold {ends[name][1]:+.2f}   tokens {words:.0f}")
 
@@ -246,7 +248,8 @@ for name, values in (("all subsets of 16", all_subsets), ("the first four", firs
 from rlhf_lib.evaluation import best_of_n_exact_kl
 
 ns = [2**i for i in range(11)]
-judges = {"reward model (no ties)": exact.rewards, "gold (many ties)": exact.gold, "right or wrong": (exact.gold > 0.5).double()}
+judges = {"reward model (no ties)": exact.rewards, "gold (many ties)": exact.gold}
+judges["right or wrong"] = (exact.gold > 0.5).double()
 kls = {
     name: [best_of_n_exact_kl(exact.ref_logp, values, n).mean().item() for n in ns]
     for name, values in judges.items()
@@ -286,11 +289,13 @@ best_of_n_lab(exact)
 
 # %%
 fig, axes = figure(1, 2, height=2.7)
-for axis, values, name in ((axes[0], exact.rewards, "reward model"), (axes[1], exact.gold, "gold (points)")):
+shown = (exact.rewards, "reward model"), (exact.gold, "gold (points)")
+for axis, (values, name) in zip(axes, shown, strict=True):
     edges = np.linspace(values.min(), values.max(), 21)
     for n, colour in ((1, "0.6"), (4, COLOURS["gold"]), (64, COLOURS["proxy"])):
         weights = exact.best_of_n(n).exp().flatten() / len(values)
-        axis.hist(values.flatten(), edges, weights=weights, histtype="step", lw=2, color=colour, label=f"n = {n}")
+        style = dict(histtype="step", lw=2, color=colour, label=f"n = {n}")
+        axis.hist(values.flatten(), edges, weights=weights, **style)
     axis.set(xlabel=name)
 axes[0].set_ylabel("probability")
 axes[0].legend(loc="upper left");
@@ -301,12 +306,10 @@ axes[0].legend(loc="upper left");
 # Best-of-N needs answers that differ. Temperature makes them differ, and makes them worse on average. **Predict:** which temperature gives the best of 32, by the reward model, and by gold?
 
 # %%
-from rlhf_lib.training import score_by_length
-
 asked, sweep, fresh = world.prompts(32, seed=21, split="test"), {}, {}
 for temperature in (0.4, 0.7, 1.0, 1.4):
     rollout = sft.sample(asked, 32, 40, temperature, seed=2)
-    scores = score_by_length(proxy, rollout).view(32, 32).numpy(), gold(rollout).view(32, 32).numpy()
+    scores = [score_by_length(r, rollout).view(32, 32).numpy() for r in (proxy, gold)]
     sweep[temperature] = best_of_n(*scores)
     fresh[temperature] = len(set(rollout.texts)) / len(rollout.texts)
     if temperature == 1.0:
@@ -318,8 +321,9 @@ for temperature, found in sweep.items():
     label = f"T = {temperature}: {fresh[temperature]:.0%} distinct"
     axes[0].plot(found.n, found.proxy, "o-", ms=4, label=label)
     axes[1].plot(found.n, found.gold, "o-", ms=4, label=label)
+doubled = [1, 2, 4, 8, 16, 32]
 for axis, name in zip(axes, ("reward model", "gold (points)"), strict=True):
-    axis.set(xscale="log", xlabel="n", ylabel=name, xticks=[1, 2, 4, 8, 16, 32], xticklabels=[1, 2, 4, 8, 16, 32])
+    axis.set(xscale="log", xlabel="n", ylabel=name, xticks=doubled, xticklabels=doubled)
     axis.minorticks_off()
 axes[0].legend();
 
@@ -354,7 +358,7 @@ fig, axis = figure(height=2.9, width=6)
 for name, found in chosen.items():
     axis.plot(found.n, found.gold, "o-", ms=4, label=f"chosen by {name}")
 axis.set(xscale="log", xlabel="n", ylabel="gold of the chosen answer (points)")
-axis.set(xticks=[1, 2, 4, 8, 16, 32], xticklabels=[1, 2, 4, 8, 16, 32])
+axis.set(xticks=doubled, xticklabels=doubled)
 axis.minorticks_off()
 axis.legend();
 
@@ -427,7 +431,8 @@ from rlhf_lib.evaluation import best_of_n_policy
 
 once = exact.best_of_n(4)
 twice = best_of_n_policy(once, exact.rewards, 4)
-print(f"two rounds of best-of-4 against best-of-16: largest difference {(twice.exp() - exact.best_of_n(16).exp()).abs().max():.6f}")
+difference = (twice.exp() - exact.best_of_n(16).exp()).abs().max()
+print(f"two rounds of best-of-4 against best-of-16: largest difference {difference:.6f}")
 
 # %% [markdown]
 # So $k$ rounds are worth best-of-$n^k$, for the price of $k\,n$ answers. Four rounds of 8 would be the best of 4,096, if each round were fitted perfectly on unlimited requests. Section 4 shows what remains of it with 64 requests and four steps.
@@ -441,19 +446,22 @@ frontier = [exact.measure(exact.optimum(beta), beta) for beta in np.geomspace(0.
 choosing = {n: exact.measure(exact.best_of_n(n), 1.0) for n in (2, 4, 16, 64)}
 imitating, climbing = {}, {}
 for n in (2, 4, 16, 64):
-    table = TabularPolicy(exact.ref_logp)
-    imitating[n] = train_exact(table, exact, ExactSettings("best_of_n", n=n, samples=8, steps=150)).rows[-1]
+    settings = ExactSettings("best_of_n", n=n, samples=8, steps=150)
+    imitating[n] = train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]
 for beta in (2.0, 1.0, 0.5, 0.3):
-    table = TabularPolicy(exact.ref_logp)
-    climbing[beta] = train_exact(table, exact, ExactSettings(beta=beta, samples=16, steps=200)).rows[-1]
+    settings = ExactSettings(beta=beta, samples=16, steps=200)
+    climbing[beta] = train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]
 
 # %%
+methods = {"best-of-n": choosing, "rejection sampling": imitating, "policy gradient": climbing}
+titles = {"reward": "reward model", "gold": "gold (points)"}
 fig, axes = figure(1, 2, height=3.1)
-for axis, metric in zip(axes, ("reward", "gold"), strict=True):
+for axis, metric in zip(axes, titles, strict=True):
     axis.plot([f["kl"] for f in frontier], [f[metric] for f in frontier], color="0.5", label="π*, all β")
-    for (name, points), mark in zip({"best-of-n": choosing, "rejection sampling": imitating, "policy gradient": climbing}.items(), "os^", strict=True):
-        axis.plot([p["kl"] for p in points.values()], [p[metric] for p in points.values()], mark, ms=6, label=name)
-    axis.set(xlabel="KL to the reference (nats)", title={"reward": "reward model", "gold": "gold (points)"}[metric])
+    for (name, found), mark in zip(methods.items(), "os^", strict=True):
+        points = [(row["kl"], row[metric]) for row in found.values()]
+        axis.plot(*zip(*points, strict=True), mark, ms=6, label=name)
+    axis.set(xlabel="KL to the reference (nats)", title=titles[metric])
 axes[0].legend(loc="lower right");
 
 # %% [markdown]
