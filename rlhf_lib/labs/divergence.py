@@ -24,13 +24,14 @@ def describe(gap: float, weight: float, start: float) -> tuple[dict[str, Fit], s
         f"Forward covers both: mean {forward.mean:+.2f}, sd {forward.sd:.2f}; it puts {shares[1]:.0%} "
         f"of its answers into the middle, where the target has {shares[0]:.0%}."
     )
-    spread = reverse.sd > 1.2
-    left = reverse.mean < 0
+    right = mass_between(reverse.logp, 0.0, 9.0)
+    both = min(right, 1 - right) > 0.5 * min(weight, 1 - weight)
+    left = right < 0.5
     seeks = (
         f"Reverse: mean {reverse.mean:+.2f}, sd {reverse.sd:.2f}, KL {reverse.reverse_kl:.2f}; "
         + (
             "the summits are so near that it takes both."
-            if spread
+            if both
             else f"it sits on the {'left' if left else 'right'} summit and gives up "
             f"{weight if left else 1 - weight:.0%} of the target."
         )
