@@ -21,7 +21,8 @@ def describe(drift: str, distance: float, count: int):
     error = {k: m.deviation / count**0.5 for k, m in exact.items()}
     below = (found["k1"] < 0).mean()
     numbers = "; ".join(
-        f"{k}: bias {exact[k].bias + 0.0:+.3f}, standard deviation {error[k]:.3f}" for k in found
+        f"{k}: bias {round(exact[k].bias, 3) + 0.0:+.3f}, standard deviation {error[k]:.3f}"
+        for k in found
     )
     total = {k: np.hypot(exact[k].bias, error[k]) for k in found}
     best = min(total, key=total.get)
@@ -57,7 +58,7 @@ def estimator_lab() -> Lab:
         kl, found, sentence = describe(drift, distance, count)
         together = np.concatenate(list(found.values()))
         low, high = min(0.0, together.min()), max(np.quantile(together, 0.995), 1.5 * kl)
-        edges = np.linspace(low, high, 31)
+        edges = np.linspace(low, high, 25)
         with figure.batch_update():
             for place, values in enumerate(found.values()):
                 counts, _ = np.histogram(values.clip(low, high), edges)
