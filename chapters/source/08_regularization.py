@@ -537,7 +537,7 @@ axes[1].set(title="KL(policy ‖ reference) (nats)", xlabel="batch")
 axes[1].legend();
 
 # %% [markdown]
-# Left, the first ten batches: the clip makes single moves smaller. Right, it only delays: without a penalty the clipped policy walks on, until one answer to each request is left and there is nowhere to go. The penalty bounds the total and lets the first batches leap. *One brake for the step, one for the journey.*
+# Left, the first ten batches: the clip makes single moves smaller. Right, it only delays: without a penalty the clipped policy walks on, as far as the unclipped one and here a little farther. The penalty bounds the total and lets the first batches leap. *One brake for the step, one for the journey.*
 
 # %% [markdown]
 # ## 12. No KL at all
