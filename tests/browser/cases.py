@@ -55,6 +55,8 @@ CURVE_IS_COMPLETE = "probe.graphs()[0].data[0].x.length === 8"
 CASES = [
     Case("objective", simple("objective_lab"), "ratio"),
     Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
+    Case("divergence", simple("divergence_lab"), "distance"),
+    Case("estimators", simple("estimator_lab"), "distance"),
     Case("best_of_n", BEST_OF_N, "noise", graphs=2, first=(("n", "End"),)),
     Case("annotator", ANNOTATOR, "flattery bias"),
     Case("walk", simple("walk_lab"), "noise σ", scenes=1, plays=True),

@@ -211,6 +211,16 @@ def their_return(rewards, gamma):
     return total
 
 
+def their_token_rewards(rewards, logp, ref_logp, mask, beta):
+    """One token at a time."""
+    out = torch.zeros_like(mask)
+    for row, length in enumerate(mask.sum(1).int().tolist()):
+        for t in range(length):
+            out[row, t] = -beta * (logp[row, t] - ref_logp[row, t])
+        out[row, length - 1] += rewards[row]
+    return out
+
+
 def their_best_of_n(rewards, n):
     """The mean over all subsets, one by one."""
     subsets = list(itertools.combinations(rewards.tolist(), n))
@@ -229,6 +239,13 @@ def their_exact_kl(p, n):
 
 
 OTHERS = {
+    "my_token_rewards": their_token_rewards,
+    "my_controller_step": lambda c, k, t, n, h: c + c * n / h * sorted((-0.2, k / t - 1, 0.2))[1],
+    "my_two_kls": lambda a, b: tuple(
+        F.kl_div(y.log_softmax(-1), x.log_softmax(-1), reduction="none", log_target=True).sum(-1)
+        for x, y in ((a, b), (b, a))
+    ),
+    "my_ptx_loss": lambda p, a, m, d, c: -((p * m).sum(1) @ a) / len(a) - c * d.sum() / d.numel(),
     "walk_return": their_return,
     "bellman_backup": lambda p, r, v, g: (p * r).sum(1) + g * (p * v).sum(1),
     "advantage_sign": lambda q, p: (q > q @ p).double() - (q < q @ p).double(),
