@@ -13,7 +13,7 @@ from ..objectives import best_of_n_kl
 from ..plots import COLOURS
 from .common import Lab, choice, menu, plot, side_plot, slider
 
-NS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+NS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BINS = 24
 JUDGES = ("the reward model", "gold itself")
 ALL = "all of them"
@@ -74,30 +74,42 @@ def edges_of(values: Tensor, margin: float = 0.0) -> np.ndarray:
     return np.linspace(values.min().item() - margin, values.max().item() + margin, BINS + 1)
 
 
+def send(trace, x, y) -> None:
+    """Give a trace its points; what has not changed is not sent again."""
+    for name, new in (("x", x), ("y", y)):
+        old = getattr(trace, name)
+        if old is None or len(old) != len(new) or not np.allclose(old, new):
+            setattr(trace, name, new)
+
+
 def best_of_n_lab(exact: ExactWorld) -> Lab:
     """The lab over an exact world whose rewards are a reward model's."""
     figure = plot(2, ("the judge's reward", "gold (points)"), height=330)
+    figure.update_layout(hovermode=False)
     for column, name in ((1, "proxy"), (2, "gold")):
-        figure.add_bar(
-            name="any answer", marker_color="#9A9A9A", showlegend=column == 1, row=1, col=column
-        )
-        figure.add_bar(name=f"chosen, by {'reward' if column == 1 else 'gold'}", marker_color=COLOURS[name],
-                       opacity=0.75, row=1, col=column)  # fmt: skip
-    figure.update_layout(barmode="overlay", bargap=0.05)
+        for label, colour in (("any answer", "#9A9A9A"), (f"chosen: {name}", COLOURS[name])):
+            figure.add_scatter(
+                name=label, mode="lines", line={"color": colour, "width": 2.5, "shape": "hv"}, fill="tozeroy",
+                showlegend=column == 1 or label != "any answer", row=1, col=column,
+            )  # fmt: skip
     figure.update_yaxes(title="probability", range=[0, 1], col=1)
     figure.update_yaxes(range=[0, 1], col=2)
-    side = side_plot("n", "KL (nats)")
+    side = side_plot(
+        "n", "KL (nats)"
+    )  # each curve starts with x and y: of x alone the page forgets x
     side.add_scatter(
         x=NS, y=[best_of_n_kl(n) for n in NS], name="formula", line={"color": "#9A9A9A"}
     )
-    side.add_scatter(x=NS, name="exact", line={"color": COLOURS["kl"], "width": 3})
+    side.add_scatter(
+        x=NS, y=[0.0] * len(NS), name="exact", line={"color": COLOURS["kl"], "width": 3}
+    )
     side.add_scatter(
         name="now", mode="markers", marker={"size": 10, "color": COLOURS["kl"]}, showlegend=False
     )
     side.update_xaxes(type="log", tickvals=[1, 4, 16, 64, 256])
     requests = [(ALL, -1), *((prompt.text, row) for row, prompt in enumerate(exact.prompts))]
     controls = {
-        "n": choice("n", NS, 1, "answers drawn, of which the best is kept"),
+        "n": choice("n", NS, 4, "answers drawn, of which the best is kept"),
         "judge": menu("judge", JUDGES, JUDGES[0], "who says which answer is best"),
         "noise": slider("noise", 0.0, 0.0, 3.0, 0.1, "standard deviation of errors added to the judge's rewards"),
         "request": menu("request", requests, -1, "one request, or the mean over all"),
@@ -109,11 +121,11 @@ def best_of_n_lab(exact: ExactWorld) -> Lab:
             for place, values in ((0, found.rewards), (2, found.gold)):
                 edges = edges_of(values, 0.05)
                 for offset, logp in enumerate((found.before, found.after)):
-                    bar = figure.data[place + offset]
-                    bar.x, bar.y = (edges[:-1] + edges[1:]) / 2, histogram(logp, values, edges)
+                    curve, heights = figure.data[place + offset], histogram(logp, values, edges)
+                    send(curve, edges, np.append(heights, heights[-1]))
         with side.batch_update():
-            side.data[1].y = found.kls
-            side.data[2].x, side.data[2].y = [n], [found.kls[NS.index(n)]]
+            send(side.data[1], NS, found.kls)
+            send(side.data[2], [n], [found.kls[NS.index(n)]])
         return describe(found, n)
 
     tasks = (

@@ -34,6 +34,13 @@ pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:480]
 annotator_lab(prepare(load_policy("pocket-sft"), PocketWorld(), pairs))"""
 
 
+BELOW_THE_FORMULA = """probe.graphs().some((graph) => {
+  const [formula, exact] = graph.data;
+  return formula.name === "formula" && exact.x.length === formula.x.length
+    && exact.x.every((n, i) => n === formula.x[i] && exact.y[i] <= formula.y[i] + 1e-9);
+})"""
+"""In the page, not only in Python: the exact KL stands at the same n as the formula, and never above it."""
+
 BEST_OF_N = """from rlhf_lib.evaluation import exact_world
 from rlhf_lib.labs import best_of_n_lab
 from rlhf_lib.lm import load_policy
@@ -57,7 +64,7 @@ CASES = [
     Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
     Case("divergence", simple("divergence_lab"), "distance"),
     Case("estimators", simple("estimator_lab"), "distance"),
-    Case("best_of_n", BEST_OF_N, "noise", graphs=2, first=(("n", "End"),)),
+    Case("best_of_n", BEST_OF_N, "noise", graphs=2, first=(("n", "End"),), until=BELOW_THE_FORMULA),
     Case("annotator", ANNOTATOR, "flattery bias"),
     Case("walk", simple("walk_lab"), "noise σ", scenes=1, plays=True),
     Case("look_ahead", simple("look_ahead_lab"), "west to east", scenes=1),

@@ -61,9 +61,11 @@ def test_words_say_which_way_gold_went(exact):
 
 def test_the_lab_follows_its_controls(exact):
     lab = best_of_n_lab(exact)
+    lab.controls["n"].value = 1
     assert np.allclose(lab.figure.data[0].y, lab.figure.data[1].y)  # n = 1 chooses nothing
     lab.controls["n"].value = 64
     assert not np.allclose(lab.figure.data[0].y, lab.figure.data[1].y)
+    assert lab.side.data[1].x == best_of_n.NS and len(lab.side.data[1].y) == len(best_of_n.NS)
     assert lab.side.data[2].x == (64,) and "best of 64" in lab.sentence.value
     for name, value in (("noise", 2.0), ("judge", "gold itself"), ("request", 1)):
         words, bars = lab.sentence.value, np.array(lab.figure.data[3].y)
