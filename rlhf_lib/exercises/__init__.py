@@ -4,7 +4,7 @@
 case of the silent-bug clinic.
 """
 
-from . import landscape, over_optimization, policy_gradients, reward_modeling, start
+from . import definitions, landscape, over_optimization, policy_gradients, reward_modeling, start
 from .clinic import Bug, all_bugs, clinic, clinic_of
 from .framework import NOT_YET, RIGHT, WRONG, Exercise, Verdict, find_exercise, show_hints
 from .quizzes import RECALL, Quiz, recall
@@ -12,6 +12,7 @@ from .quizzes import RECALL, Quiz, recall
 BY_CHAPTER = {
     "00_start_here": start.EXERCISES,
     "02_reward_landscape": landscape.EXERCISES,
+    "03_definitions": definitions.EXERCISES,
     "07_reward_modeling": reward_modeling.EXERCISES,
     "11_policy_gradients": policy_gradients.EXERCISES,
     "18_over_optimization": over_optimization.EXERCISES,

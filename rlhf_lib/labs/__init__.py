@@ -4,6 +4,7 @@ from .aggregation import aggregation_lab
 from .annotator import annotator_lab, prepare, refit
 from .look_ahead import look_ahead_lab
 from .mirage import mirage_lab
+from .next_token import next_token_lab, next_token_logits
 from .over_optimization import over_optimization_lab
 from .plane import plane_lab
 from .ppo_objective import objective_lab
@@ -15,6 +16,8 @@ __all__ = [
     "annotator_lab",
     "look_ahead_lab",
     "mirage_lab",
+    "next_token_lab",
+    "next_token_logits",
     "objective_lab",
     "over_optimization_lab",
     "plane_lab",

@@ -34,6 +34,12 @@ pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:480]
 annotator_lab(prepare(load_policy("pocket-sft"), PocketWorld(), pairs))"""
 
 
+NEXT_TOKEN = """from rlhf_lib.labs import next_token_lab
+from rlhf_lib.lm import load_policy
+starts = [("what does a tiger eat?", ""), ("what does a tiger eat?", "a tiger eats")]
+next_token_lab(load_policy("pocket-sft"), starts)"""
+
+
 def simple(name: str) -> str:
     """The cell of a lab that needs nothing."""
     return f"from rlhf_lib.labs import {name}\n{name}()"
@@ -45,6 +51,7 @@ CURVE_IS_COMPLETE = "probe.graphs()[0].data[0].x.length === 8"
 CASES = [
     Case("objective", simple("objective_lab"), "ratio"),
     Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
+    Case("next_token", NEXT_TOKEN, "temperature"),
     Case("annotator", ANNOTATOR, "flattery bias"),
     Case("walk", simple("walk_lab"), "noise σ", scenes=1, plays=True),
     Case("look_ahead", simple("look_ahead_lab"), "west to east", scenes=1),
