@@ -72,7 +72,7 @@ def test_perplexity_is_of_all_tokens_together():
     assert perplexity(filled, mask).item() == pytest.approx(math.exp(7 / 4))
 
 
-@pytest.mark.parametrize("function", [entropy, lambda x: cross_entropy(x, x.flip(-1).detach()),
+@pytest.mark.parametrize("function", [entropy, lambda x: cross_entropy(x, torch.eye(4)[:2].double()), lambda x: cross_entropy(torch.eye(4)[:2].double(), x),
                                       lambda x: perplexity(-x.abs(), torch.ones_like(x))])  # fmt: skip
 def test_gradients_by_finite_differences(function):
     x = torch.randn(2, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
