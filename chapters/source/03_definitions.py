@@ -38,7 +38,7 @@ from rlhf_lib.labs import next_token_logits
 
 request = "what does a tiger eat?"
 beginnings = ("", "a", "a tiger", "a tiger eats")
-bets = {f"“{text} …”": next_token_logits(sft, request, text).softmax(-1) for text in beginnings}
+bets = {f"“{text}…”": next_token_logits(sft, request, text).softmax(-1) for text in beginnings}
 plot_next_token(decode, bets, count=6, height=2.2);
 
 # %% [markdown]
@@ -77,7 +77,7 @@ shown = {"embeddings": states[0][0], "after layer 2": states[2][0], "hidden stat
 plot_states(tokens, shown);
 
 # %% [markdown]
-# Orange is negative, blue positive. The three "user", "↵" and so on look alike where they are the same token: an embedding knows nothing of its surroundings. In the last panel no two rows are the same.
+# Orange is negative, blue positive. The three line ends ↵ have the same embedding, for an embedding knows nothing of its surroundings. In the last panel they differ: each has read other tokens.
 #
 # "Decoder-only" and "autoregressive" mean that information flows one way. **Predict:** we replace "tiger" in the request by "lion". At which tokens will the hidden state change?
 
@@ -130,7 +130,7 @@ bets = {p.name: next_token_logits(p, request).softmax(-1) for p in (base, sft)}
 plot_next_token(decode, bets, count=6, height=2.2);
 
 # %% [markdown]
-# It has never seen that token and has no idea that somebody is waiting for an answer. Section 7 changes that.
+# Sure of itself, and wrong: it has never met that token and has no idea that somebody is waiting for an answer. Section 7 changes that.
 
 # %% [markdown]
 # ## 5. How likely is a text?
@@ -230,9 +230,11 @@ z = next_token_logits(sft, request)[None]  # (1, V)
 ways = {"as it is": truncate(z), "temperature 0.5": truncate(z / 0.5), "temperature 2": truncate(z / 2),
         "top-p 0.9": truncate(z, top_p=0.9)}  # fmt: skip
 plot_next_token(decode, {name: logp[0].exp() for name, logp in ways.items()}, count=7, height=2.4);
+tails = {name: 1 - logp.exp().topk(10).values.sum().item() for name, logp in ways.items()}
+print("outside of the ten likeliest:", {name: f"{tail:.0%}" for name, tail in tails.items()})
 
 # %% [markdown]
-# Temperature reaches every token, and at 2 the long tail of hundreds of rare tokens has most of the probability together, though each has little. The cuts take that tail away and leave the rest in proportion.
+# Temperature reaches every token. At 2 the long tail of hundreds of rare tokens has much of the probability together, though each has little. The cuts take that tail away and leave the rest in proportion.
 #
 # On whole answers it looks like this. **Predict:** which temperature gives the best answers, and is that the one to train at?
 
@@ -240,17 +242,18 @@ plot_next_token(decode, {name: logp[0].exp() for name, logp in ways.items()}, co
 from rlhf_lib.rewards import GoldReward
 
 gold, asked = GoldReward(world), world.prompts(64, seed=9, split="test")
-settings = {"τ = 0": {"temperature": 0}, "τ = 0.5": {"temperature": 0.5}, "τ = 1": {}, "τ = 1.5": {"temperature": 1.5},
-            "τ = 1.5, top-p 0.9": {"temperature": 1.5, "top_p": 0.9}}  # fmt: skip
+settings = {f"τ = {tau}": {"temperature": tau} for tau in (0, 0.5, 1, 1.5)}
+settings["τ = 1, top-p 0.8"] = {"top_p": 0.8}
 quality = {}
 for name, how in settings.items():
     drawn = sft.sample(asked[:32], samples_per_prompt=4, max_new_tokens=40, seed=1, **how)
     different = {(i // 4, text) for i, text in enumerate(drawn.texts)}
     quality[name] = gold(drawn).mean().item(), len(different) / 128
-    print(f"{name:20s} gold {quality[name][0]:+.2f}   different answers {quality[name][1]:4.0%}   {drawn.texts[0][:44]}")
+    numbers = "gold {:+.2f}   different answers {:4.0%}".format(*quality[name])
+    print(f"{name:17s} {numbers}   {drawn.texts[0][:44]}")
 
 # %% [markdown]
-# Cold answers are better and all the same. Hot ones differ and fall apart. To *use* a model one may take it cold. To *train* it by reinforcement one needs variety, for nothing can be reinforced that is never drawn; and one draws at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A
+# Cold answers are better and all the same. Hot ones differ and fall apart. Cutting the tail off at temperature 1 repairs most of what the tail does. To *use* a model one may take it cold. To *train* it by reinforcement one needs variety, for nothing can be reinforced that is never drawn; and one draws at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A
 # rollout keeps both: `logp` of the model and `sampler_logp` of what was drawn from.
 
 # %% [markdown] tags=["lab"]
@@ -259,7 +262,8 @@ for name, how in settings.items():
 # %% tags=["lab"]
 from rlhf_lib.labs import next_token_lab
 
-starts = [(request, ""), (request, "a tiger eats"), ("tell me about a lion.", "a lion"), ("what is 3 + 4?", "3 + 4 =")]
+starts = [(request, ""), (request, "a tiger eats"), ("tell me about a lion.", "a lion"),
+          ("what is 3 + 4?", "3 + 4 =")]  # fmt: skip
 next_token_lab(sft, starts)
 
 # %% [markdown]
@@ -303,8 +307,10 @@ models = (base, student, sft)
 finished, ppl = {}, {}
 for policy in models:
     drawn = policy.sample(asked, max_new_tokens=40, seed=1)
-    finished[policy.name], ppl[policy.name] = drawn.finished.float().mean().item(), math.exp(held_out_loss(policy, held_out))
-    print(f"{policy.name:15s} perplexity {ppl[policy.name]:5.1f}   answers that end {finished[policy.name]:4.0%}   {drawn.texts[1][:48]}")
+    finished[policy.name] = drawn.finished.float().mean().item()
+    ppl[policy.name] = math.exp(held_out_loss(policy, held_out))
+    numbers = f"perplexity {ppl[policy.name]:5.1f}   answers that end {finished[policy.name]:4.0%}"
+    print(f"{policy.name:15s} {numbers}   {drawn.texts[4][:40]!r}")
 
 # %% [markdown]
 # Forty steps teach it to answer and to stop. Good answers take longer: `pocket-sft` has seen 16,000 demonstrations.
@@ -366,15 +372,18 @@ from rlhf_lib.landscape import all_plays, uniform
 
 policy = uniform(game)
 plays = all_plays(game, policy)
-rows = [(" ".join(p.text), round(p.probability, 3), p.rewards, round(p.discounted(), 2)) for p in plays]
-table = pd.DataFrame(rows, columns=["text", "probability", "rewards", "return"]).sort_values("return", ascending=False)
-table.head(8).style.hide(axis="index").format(precision=3)
+rows = [(" ".join(p.text), p.probability, " ".join(f"{r:+.1f}" for r in p.rewards), p.discounted()) for p in plays]
+table = pd.DataFrame(rows, columns=["text", "probability", "rewards", "return"])
+table = table.sort_values("return", ascending=False).head(8)
+table.style.hide(axis="index").format({"probability": "{:.3f}", "return": "{:.1f}"})
 
 # %% [markdown]
 # The **value** of a state is the expected return from there on, if the policy goes on as it does. The **Q-value** of a state and an action: take this action first, then go on with the policy. The **advantage** is the difference: how much better is this action than what the policy does on average?
 #
 # $$V(s) = \sum_a \pi(a \mid s)\, Q(s, a) \qquad \text{[DF-7]}$$
+#
 # $$Q(s, a) = r(s, a) + \gamma V(s') \qquad \text{[DF-8]}$$
+#
 # $$A(s, a) = Q(s, a) - V(s) \qquad \text{[DF-9]}$$
 #
 # The game is a tree, so one walk from the end to the beginning computes them all. **Predict** before you run it: is "very" a good first word, for this policy?
@@ -408,8 +417,8 @@ for step in range(3):
     now = solve_game(game, current)
     story.append((now.v[()], now.advantage(())[1].item()))
     likeliest = max(all_plays(game, current), key=lambda play: play.probability)
-    says = "anything" if step == 0 else f"“{' '.join(likeliest.text)}”"
-    print(f"policy {step}: says {says:14s} V(prompt) = {now.v[()]:.2f}   advantage of “very”: {story[-1][1]:+.2f}")
+    says = "anything" if step == 0 else " ".join(likeliest.text)
+    print(f"policy {step}: says {says:12s} V(prompt) = {story[-1][0]:.2f}   A(very) = {story[-1][1]:+.2f}")
     current = improved(game, now)
 
 # %% [markdown]
@@ -429,7 +438,7 @@ axis.legend();
 # %% [markdown]
 # In RLHF the reward stands at the end of the answer. A $\gamma$ below 1 would make short answers better than equally good long ones, so one takes $\gamma = 1$.
 #
-# **By sampling.** Nobody can list the trajectories of a language model. The mean return of *some* trajectories estimates $V$, with an error that falls as $1/\sqrt n$:
+# **By sampling.** Nobody can list the trajectories of a language model. The mean return of *some* trajectories estimates $V$, with an error that falls as $1/\sqrt n$. The exact value is 0.1:
 
 # %%
 p = torch.tensor([play.probability for play in plays], dtype=torch.float64)
@@ -439,7 +448,7 @@ sampled_values = {}
 for n in (10, 100, 1000, 10000):
     drawn = returns[torch.multinomial(p, n, replacement=True, generator=generator)]
     sampled_values[n] = drawn.mean().item(), (drawn.std() / math.sqrt(n)).item()
-    print(f"{n:6d} games: {sampled_values[n][0]:+.3f} ± {sampled_values[n][1]:.3f}   (exact {values.v[()]:+.3f})")
+    print(f"{n:6d} games: {sampled_values[n][0]:+.3f} ± {sampled_values[n][1]:.3f}")
 
 # %% [markdown]
 # ## 9. The same words for completions
@@ -493,7 +502,7 @@ for end in (by_chance[0], bad):
     print(f"   sum {sum(a for _, a in steps):+.3f} = r − V = {whole.nodes[end].value - value:+.3f}\n")
 
 # %% [markdown]
-# One token makes the difference, and most of the others get next to nothing. In the bandit view all tokens of an answer share the same advantage, deserved or not: this is the *credit assignment* problem, and a value function is one remedy (chapter 11).
+# Most tokens get nothing: they had to come. In the first answer it is the *end* token that earns, because it does not go on to say the same thing again. The second, a refusal, is lost with its first two tokens. In the bandit view all tokens of an answer share the same advantage, deserved or not: this is the *credit assignment* problem, and a value function is one remedy (chapter 11).
 
 # %% [markdown]
 # ## 10. Entropy, cross-entropy, KL
@@ -518,7 +527,8 @@ h, crossed, kl = entropy(z_sft), cross_entropy(z_sft, z_student), exact_kl(z_sft
 print(f"H(sft) {h:.3f} + KL(sft ‖ student) {kl:.3f} = {h + kl:.3f}   H(sft, student) = {crossed:.3f}")
 draws = torch.multinomial(z_sft.softmax(-1), 4000, replacement=True, generator=generator)
 surprises = -z_student.log_softmax(-1)[draws]
-print(f"mean surprise of the student at 4,000 tokens of sft: {surprises.mean():.3f} ± {surprises.std() / 4000**0.5:.3f}")
+error = surprises.std() / 4000**0.5
+print(f"mean surprise of the student at 4,000 tokens of sft: {surprises.mean():.3f} ± {error:.3f}")
 
 # %% [markdown]
 # So the NLL of demonstrations *is* a cross-entropy, measured on samples: $p$ is whoever wrote them, $q$ the model. Its floor is the writers' entropy, and training can only lower the KL part. That is the forward KL, $\mathrm{KL}(\text{data}\|\pi)$.
@@ -551,7 +561,8 @@ axes[0].legend();
 rollout = sft.encode_completions([request], [answers["right"]])
 z_now, z_before = sft.completion_logits(rollout)[0], base.completion_logits(rollout)[0]
 words = strips["right"][0]
-rows = {"KL(sft ‖ base)": (words, exact_kl(z_now, z_before).tolist()), "entropy of sft": (words, entropy(z_now).tolist())}
+rows = {"KL(sft ‖ base)": (words, exact_kl(z_now, z_before).tolist()),
+        "entropy of sft": (words, entropy(z_now).tolist())}  # fmt: skip
 plot_token_strip(rows, "nats", highest=6);
 
 # %% [markdown]
@@ -773,7 +784,10 @@ assert quality["τ = 0"][1] < quality["τ = 1"][1] < quality["τ = 1.5"][1], "te
 assert quality["τ = 0.5"][0] > quality["τ = 1"][0] > quality["τ = 1.5"][0], "and costs quality"
 assert abs(mean_return - values.v[()]) < 1e-12, "V is the mean return of all trajectories"
 assert story[0][1] < 0 < story[1][1], "“very” is bad for one policy and good for the next"
-assert all(abs(mean - values.v[()]) < 4 * error for mean, error in sampled_values.values()), "sampling estimates V"
+estimates = sampled_values.values()
+assert all(abs(mean - values.v[()]) < 4 * spread for mean, spread in estimates), "sampling estimates V"
+assert quality["τ = 1, top-p 0.8"][0] > quality["τ = 1"][0], "cutting off the tail helps"
+assert tails["temperature 2"] > 2 * tails["as it is"] > tails["top-p 0.9"], "heat feeds the tail"
 sums = [sum(whole.advantage(n) for n in whole.road(e)) - (whole.nodes[e].value - value) for e in ends]
 assert max(map(abs, sums)) < 1e-9, "token advantages add up to the answer's"
 assert abs(h + kl - crossed) < 1e-4, "cross-entropy = entropy + KL"

@@ -559,7 +559,9 @@ def plot_token_tree(tree, title: str = "", value: str = "value: mean gold from h
     )  # fmt: skip
     for number, node in enumerate(tree.nodes):
         _name_node(axis, node, leaf=not tree.children(number))
-    axis.set(yticks=[], xlabel="tokens written", title=title)
+    axis.set(yticks=[], xlabel="tokens written")
+    axis.set_title(title, pad=12)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlim(-0.4, max(n.x for n in tree.nodes) + 1.1)
     axis.spines["left"].set_visible(False)
     axis.grid(False)
