@@ -28,6 +28,7 @@ endef
 $(STAMP): requirements.lock pyproject.toml
 	$(call environment,$(VENV))
 	@$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/jupyter labextension disable --level=sys_prefix "@jupyterlab/apputils-extension:announcements" 2>/dev/null
 	@touch $@
 
 lab: $(STAMP)  ## open JupyterLab at the first chapter (ARGS="--no-browser --port 8899")

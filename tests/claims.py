@@ -9,26 +9,48 @@ Prints what each seed gave and whether each claim holds on as many seeds as it s
 from __future__ import annotations
 
 import math
+import random
 import sys
 import time
 
 import numpy as np
+import torch
 
-from rlhf_lib.evaluation import Setting, relabel, rise_and_fall, smooth, train_against, train_proxy
+from rlhf_lib.evaluation import (
+    Setting,
+    best_of_n,
+    best_of_n_exact_kl,
+    draw,
+    exact_world,
+    measure_drift,
+    relabel,
+    rise_and_fall,
+    smooth,
+    train_against,
+    train_proxy,
+)
 from rlhf_lib.evaluation.bands import band_of, save_band
 from rlhf_lib.evaluation.over_optimization import main_settings
 from rlhf_lib.landscape import MirageSettings, run_mirage
 from rlhf_lib.lm import load_policy
-from rlhf_lib.rewards import GoldReward, RewardModel
+from rlhf_lib.objectives import best_of_n_kl, exact_kl, kl_estimate
+from rlhf_lib.rewards import GoldReward, RewardModel, verify_answer
 from rlhf_lib.runtime import data_path
 from rlhf_lib.training import (
     PRESETS,
+    SELECTIONS,
+    OnlineTrainer,
+    RejectionSettings,
     RewardModelSettings,
     SFTSettings,
+    document_loss,
     held_out_loss,
+    packed_rows,
     preset,
     read_preferences,
+    score_by_length,
     train_online,
+    train_rejection,
     train_reward_model,
     train_sft,
 )
@@ -187,11 +209,230 @@ def landscape() -> None:
     )
 
 
+def kl_estimators() -> None:
+    """Chapter 08: k1, k2, k3 from samples of a policy near its reference, against the exact KL."""
+    world, sft, right, quiet, biased = PocketWorld(), load_policy("pocket-sft"), 0, 0, 0
+    kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
+    for seed in SEEDS:
+        exact = exact_world(world, world.prompts(8, kinds, seed=50 + seed), sft)
+        logp = exact.optimum(2.0)
+        index = draw(logp, 20_000, torch.Generator().manual_seed(seed))
+        now, ref = logp.gather(1, index), exact.ref_logp.gather(1, index)
+        kl = exact_kl(logp, exact.ref_logp).mean().item()
+        found = {k: kl_estimate(now, ref, k).flatten() for k in ("k1", "k2", "k3")}
+        off = {
+            k: (x.mean().item() - kl) / (x.std().item() / len(x) ** 0.5) for k, x in found.items()
+        }
+        right += abs(off["k1"]) < 3 and abs(off["k3"]) < 3
+        quiet += found["k3"].std() < 0.5 * found["k1"].std()
+        biased += abs(off["k2"]) > 3
+        spread = {k: round(x.std().item(), 3) for k, x in found.items()}
+        print(f"  KL {kl:.4f}; off by (standard errors) { {k: round(v, 1) for k, v in off.items()} }; "
+              f"standard deviations {spread}", flush=True)  # fmt: skip
+    claim(right, 5, "k1 and k3 are unbiased (within 3 standard errors of 160,000 samples)")
+    claim(quiet, 5, "k3 scatters less than half as much as k1 near the reference")
+    claim(biased, 4, "k2 is biased")
+
+
+def regularization() -> None:
+    """Chapter 08: the same short run without anything, with beta 0.2, and with pretraining gradients."""
+    world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
+    requests, gold = world.prompts(1000, seed=5), GoldReward(world)
+    start = document_loss(sft, world.documents(99), batches=2)
+    changes = {
+        "free": {},
+        "beta": {"kl_coefficient": 0.2},
+        "ptx": {"pretraining_coefficient": 0.3},
+    }
+    runs: dict[str, list] = {name: [] for name in changes}
+    forgot: dict[str, list] = {name: [] for name in changes}
+    for seed in SEEDS:
+        for name, change in changes.items():
+            policy = sft.copy()
+            settings = preset(
+                "rloo", steps=20, prompts_per_step=8, learning_rate=4e-4, seed=seed, **change
+            )
+            rows = packed_rows(policy, world.documents(100 + seed), 8, 64)
+            run = train_online(policy, requests, proxy, settings, gold, pretraining=rows)
+            runs[name].append({m: smooth(run.series(m)).tolist() for m in ("proxy", "gold", "kl")})
+            forgot[name].append(document_loss(policy, world.documents(99), batches=2))
+    for name in changes:
+        ends = {m: [round(r[m][-1], 2) for r in runs[name]] for m in ("proxy", "gold", "kl")}
+        lost = [round(x - start, 3) for x in forgot[name]]
+        print(f"  {name}: at the end {ends}; documents {start:.3f} + {lost}", flush=True)
+    band = {n: {m: band_of([r[m] for r in found]) for m in found[0]} for n, found in runs.items()}
+    band |= {"documents": {n: sorted(x) for n, x in forgot.items()}, "documents_start": start}
+    save_band("regularization", band)
+    free, held, ptx = (runs[name] for name in changes)
+    claim(
+        sum(b["kl"][-1] < 0.7 * a["kl"][-1] for a, b in zip(free, held, strict=True)),
+        4,
+        "beta 0.2 keeps the KL below 0.7 of what it is without",
+    )
+    more = sum(x > start + 0.05 for x in forgot["free"])
+    print(f"  (no claim) RLOO raised the loss on documents by 0.05 and more in {more} of 5 seeds")
+    both = zip(forgot["free"], forgot["ptx"], strict=True)
+    claim(sum(b < a - 0.1 for a, b in both), 5, "with ptx it forgets less")
+    claim(sum(r["proxy"][-1] > 0.5 for r in ptx), 5, "and the proxy still rises")
+
+
+def razor_runs(world, sft, seed: int) -> dict[str, list]:
+    """RL, SFT on written answers and SFT on the policy's own right answers: a `Drift` at each checkpoint."""
+    train = world.prompts(600, ("sum",), seed=5 + seed)
+    task = world.prompts(64, ("sum",), seed=9, split="test")
+    kinds = ("fact", "open", "opinion", "unsafe", "lookalike")
+    others = world.prompts(96, kinds, seed=9, split="test")
+    gold, rng = GoldReward(world), random.Random(seed)
+
+    def right(rollout):
+        return verify_answer(world, rollout)
+
+    def measured(policy):
+        return measure_drift(policy, sft, world, task, others, right, gold)
+
+    written = [(prompt, world.answer(prompt, "short", rng)) for prompt in train[:128]]
+    tried = sft.sample(train[:400], 1, 40, seed=seed)
+    triples = zip(tried.prompts, tried.texts, right(tried).tolist(), strict=True)
+    own = [(prompt, text) for prompt, text, good in triples if good][:128]
+    found: dict[str, list] = {"RL": []}
+    policy = sft.copy()
+    settings = preset("rloo", steps=24, prompts_per_step=12, learning_rate=2e-4, seed=seed)
+    trainer = OnlineTrainer(policy, train, right, settings)
+    for step in range(1, 25):
+        trainer.step()
+        if step % 6 == 0:
+            found["RL"].append(measured(policy))
+    for name, data in (("SFT, written answers", written), ("SFT, own right answers", own)):
+        policy, found[name] = sft.copy(), []
+        for epoch in range(4):
+            rate = SFTSettings(batch_size=16, learning_rate=1e-4, warmup_steps=1, seed=epoch)
+            train_sft(policy, data, rate)
+            found[name].append(measured(policy))
+    return found
+
+
+def razor() -> None:
+    """Chapter 08: does forgetting follow KL, and does RL move less than SFT?"""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    follows = rl_nearer = compared = 0
+    everything = []
+    for seed in SEEDS:
+        found = razor_runs(world, sft, seed)
+        points = [drift for run in found.values() for drift in run]
+        ranks = [np.argsort(np.argsort([getattr(d, m) for d in points])) for m in ("forward_kl", "documents")]  # fmt: skip
+        rank = float(np.corrcoef(*ranks)[0, 1])
+        first = {n: next((d for d in run if d.task >= 0.75), None) for n, run in found.items()}
+        rl, written, _ = first.values()
+        follows += rank > 0.5
+        compared += bool(rl and written)
+        rl_nearer += bool(rl and written and rl.forward_kl < written.forward_kl)
+        print(f"  seed {seed}: rank correlation of document loss and KL {rank:.2f}", flush=True)
+        for name, run in found.items():
+            rows = [(d.task, d.others, d.documents, d.kl, d.forward_kl) for d in run]
+            print(f"    {name}: {[tuple(round(x, 2) for x in row) for row in rows]}", flush=True)
+        everything.append({n: [vars(d) for d in run] for n, run in found.items()})
+    save_band("razor", {"runs": everything})
+    claim(
+        follows, 4, "document loss follows the KL over all checkpoints (rank correlation above 0.5)"
+    )
+    print(
+        f"  (no claim) RL moved less than SFT on written answers in {rl_nearer} of {compared} seeds"
+    )
+
+
+def exact_worlds(world: PocketWorld, policy, size: int = 200):
+    """Other requests with each seed, every answer listed, scored by pocket-reward."""
+    kinds, proxy = (
+        ("fact", "opinion", "unsafe", "lookalike", "sum"),
+        RewardModel.load("pocket-reward"),
+    )
+    return [
+        exact_world(world, world.prompts(8, kinds, seed=50 + s), policy, proxy.score_texts, size)
+        for s in SEEDS
+    ]
+
+
+def best_of_n_exact() -> None:
+    """Chapter 10: the exact KL of best-of-n against the formula, by a proxy and by gold, which ties often."""
+    ns, below, near = [2, 4, 16, 64, 256], 0, 0
+    for seed, exact in enumerate(exact_worlds(PocketWorld(), load_policy("pocket-sft"))):
+        kls = [torch.stack([best_of_n_exact_kl(exact.ref_logp, rewards, n) for n in ns])
+               for rewards in (exact.rewards, exact.gold)]  # fmt: skip
+        formula = torch.tensor([best_of_n_kl(n) for n in ns], dtype=torch.float64)[:, None]
+        below += all(bool((kl <= formula + 1e-9).all()) for kl in kls)
+        noise = torch.randn(1, 4000, generator=torch.Generator().manual_seed(seed)).double()
+        rare = best_of_n_exact_kl(torch.zeros_like(noise), noise, 16).item()
+        near += abs(rare - best_of_n_kl(16)) < 0.02
+        print(f"  seed {seed}: formula {formula[:, 0].numpy().round(2)}, by the proxy "
+              f"{kls[0].mean(1).numpy().round(2)}, by gold {kls[1].mean(1).numpy().round(2)}; 4,000 answers "
+              f"without ties, n = 16: {rare:.3f} of {best_of_n_kl(16):.3f}", flush=True)  # fmt: skip
+    claim(below, 5, "the KL of best-of-n is at most log n - (n - 1) / n")
+    claim(near, 5, "and close to it where answers are many and never tie")
+
+
+def rejection() -> None:
+    """Chapter 10: four rounds by pocket-reward against the same without looking at the reward."""
+    world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
+    requests, gold = world.prompts(1000, seed=5), GoldReward(world)
+    asked = world.prompts(192, seed=99, split="test")
+    bands, ends = {}, {}
+    for selection in SELECTIONS:
+        runs, ends[selection] = [], []
+        for seed in SEEDS:
+            policy, settings = sft.copy(), rejection_settings(selection, seed)
+            runs.append(train_rejection(policy, requests, proxy, settings, gold))
+            rollout = policy.sample(asked, 2, 40, seed=1)
+            ends[selection].append((proxy(rollout).mean().item(), gold(rollout).mean().item()))
+        bands[selection] = {m: band_of([run.series(m) for run in runs]) for m in ("proxy", "gold")}
+        shown = [tuple(round(x, 2) for x in end) for end in ends[selection]]
+        print(f"  {selection:18s} proxy, gold on unseen requests: {shown}", flush=True)
+    save_band("rejection", bands)
+    for best, control in zip(SELECTIONS[:2], SELECTIONS[2:], strict=True):
+        both = list(zip(ends[best], ends[control], strict=True))
+        claim(sum(a[0] > b[0] + 0.3 for a, b in both), 5, f"{best} beats {control} in the proxy")
+        claim(sum(a[1] > b[1] + 0.1 for a, b in both), 5, f"{best} beats {control} in gold too")
+
+
+def rejection_settings(selection: str, seed: int) -> RejectionSettings:
+    """What chapter 10 trains with."""
+    return RejectionSettings(rounds=4, prompts_per_round=64, selection=selection, seed=seed)
+
+
+def judges() -> None:
+    """Chapter 10: gold of the best of 8 of the same answers, by pocket-reward, a poor model, and length."""
+    world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
+    pairs, gold = (
+        read_preferences(data_path("preferences", "pocket-train.jsonl")),
+        GoldReward(world),
+    )
+    good = worse = 0
+    for seed in SEEDS:
+        poor = RewardModel.from_policy(sft, seed=seed)
+        noisy = relabel(pairs, world, Setting(pairs=100, noise=1.0, seed=seed))
+        train_reward_model(poor, noisy, RewardModelSettings(epochs=4, seed=seed))
+        rollout = sft.sample(world.prompts(96, seed=21 + seed, split="test"), 16, 40, seed=2 + seed)
+        true, found = gold(rollout).view(96, 16), {}
+        for name, judge in (("pocket", proxy), ("poor", poor), ("length", lambda r: r.lengths)):
+            found[name] = best_of_n(score_by_length(judge, rollout).view(96, 16), true, [1, 8]).gold
+        print(f"  seed {seed}: gold of any answer {found['pocket'][0]:+.2f}, of the best of 8 by "
+              f"{ {name: round(values[1], 2) for name, values in found.items()} }", flush=True)  # fmt: skip
+        good += found["pocket"][1] > found["poor"][1]
+        worse += found["length"][1] < found["length"][0]
+    claim(good, 5, "pocket-reward chooses better than a model of 100 noisy comparisons")
+    claim(worse, 5, "and length chooses worse than chance")
+
+
 EXPERIMENTS = {
     "first_fine_tuning": first_fine_tuning,
+    "kl_estimators": kl_estimators,
+    "regularization": regularization,
+    "razor": razor,
     "landscape": landscape,
     "reward_model": reward_model,
     "algorithms": algorithms,
+    "best_of_n_exact": best_of_n_exact,
+    "rejection": rejection,
+    "judges": judges,
     "over_optimization": over_optimization,
     "kl_penalty": kl_penalty,
 }

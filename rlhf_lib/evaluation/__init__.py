@@ -1,6 +1,12 @@
 """Models to numbers with intervals."""
 
 from .best_of_n import BestOfN, best_of_n
+from .estimators import (
+    Moments,
+    drifted,
+    estimator_moments,
+    repeated_estimates,
+)
 from .exact import (
     ExactWorld,
     best_of_n_exact_kl,
@@ -22,6 +28,8 @@ from .exact_training import (
     draw_comparisons,
     train_exact,
 )
+from .forgetting import Drift, measure_drift
+from .modes import Fit, fit_gaussian, gaussian, grid, mass_between, two_modes
 from .over_optimization import (
     Setting,
     best_of_n_curve,
@@ -45,6 +53,18 @@ from .statistics import (
 )
 
 __all__ = [
+    "Moments",
+    "drifted",
+    "estimator_moments",
+    "repeated_estimates",
+    "Drift",
+    "measure_drift",
+    "Fit",
+    "fit_gaussian",
+    "gaussian",
+    "grid",
+    "mass_between",
+    "two_modes",
     "BestOfN",
     "Calibration",
     "Curve",

@@ -4,7 +4,16 @@
 case of the silent-bug clinic.
 """
 
-from . import definitions, landscape, over_optimization, policy_gradients, reward_modeling, start
+from . import (
+    definitions,
+    landscape,
+    over_optimization,
+    policy_gradients,
+    regularization,
+    rejection_sampling,
+    reward_modeling,
+    start,
+)
 from .clinic import Bug, all_bugs, clinic, clinic_of
 from .framework import NOT_YET, RIGHT, WRONG, Exercise, Verdict, find_exercise, show_hints
 from .quizzes import RECALL, Quiz, recall
@@ -14,6 +23,8 @@ BY_CHAPTER = {
     "02_reward_landscape": landscape.EXERCISES,
     "03_definitions": definitions.EXERCISES,
     "07_reward_modeling": reward_modeling.EXERCISES,
+    "08_regularization": regularization.EXERCISES,
+    "10_rejection_sampling": rejection_sampling.EXERCISES,
     "11_policy_gradients": policy_gradients.EXERCISES,
     "18_over_optimization": over_optimization.EXERCISES,
 }

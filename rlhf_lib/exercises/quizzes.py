@@ -179,6 +179,76 @@ RECALL: dict[str, tuple[Quiz, ...]] = {
             ),
         ),
     ),
+    "08_regularization": (
+        Quiz(
+            "A reward model of 70% held-out accuracy is used as the reward of RL. What should worry you?",
+            (
+                ("Where it errs: the policy will look for just those answers that it overrates.",
+                 "An average over written answers says little about the answers that a policy will find."),
+                ("That 30% of the policy's answers will be bad.",
+                 "Accuracy is about comparisons, and the policy chooses which answers it gives."),
+                ("Nothing, if the reward rises.",
+                 "It rises because it is optimised; that is no evidence about the answers."),
+            ),
+        ),
+        Quiz(
+            "On the map of chapter 02 the walker had a tube around the baseline's path. What is the tube?",
+            (
+                ("A bound on the KL to the baseline: near the path the proxy's map is still right.",
+                 "The comparisons came from there."),
+                ("The reward of staying on the path.",
+                 "The path has no reward of its own; leaving it costs."),
+                ("The clip of PPO.",
+                 "The clip bounds one batch's step, not the distance from the baseline."),
+            ),
+        ),
+        Quiz(
+            "The margin of the reward model's loss [RM-2] makes it",
+            (
+                ("ask for a larger gap between the two rewards where annotators saw a larger difference.",
+                 "The push on a pair goes on until the gap has passed the margin."),
+                ("ignore pairs whose gap is small.",
+                 "Those are pushed most."),
+                ("hold the policy near the reference.",
+                 "It is about rewards; no policy stands in that loss."),
+            ),
+        ),
+    ),
+    "10_rejection_sampling": (
+        Quiz(
+            "A reward model prefers A to B by 2 points, another one by 0.02. Both are right about the order. What "
+            "is different?",
+            (
+                ("How sure they are: the chance that A wins is 0.88 for the first and 0.505 for the second.",
+                 "Bradley-Terry turns the gap into a probability by the sigmoid."),
+                ("Nothing, since only the order of two answers counts.",
+                 "For picking the better of two that is so; the loss and the KL-regularised optimum see the gap."),
+                ("The first one is better trained.",
+                 "It may only be more confident, which without calibration is no merit."),
+            ),
+        ),
+        Quiz(
+            "In supervised fine-tuning the prompt's tokens are masked out of the loss. What would fine-tuning on "
+            "selected answers do without that mask?",
+            (
+                ("Also learn to write requests, for which nobody has given a reward.",
+                 "The prompt is given; only the completion was scored and chosen."),
+                ("Nothing: the prompt's loss is 0.", "It is not: the model is not sure of the next word there."),
+                ("Learn faster, since there are more tokens.",
+                 "There are more tokens, and they teach another task."),
+            ),
+        ),
+        Quiz(
+            "E[r] − β · KL(π || π_ref): which policy maximises it?",
+            (
+                ("The reference, with each answer's probability multiplied by exp(r / β) and divided by the sum.",
+                 "That is π*; every other policy lacks β · KL(π || π*)."),
+                ("The one that always gives the answer of the highest reward.",
+                 "That is the limit of β = 0, and its KL has a price as soon as β > 0."),
+                ("The reference itself.", "That is the limit of a very large β."),
+            ),
+        ),
+    ),
     "11_policy_gradients": (
         Quiz(
             "A reward model gives 3.2 to an answer. What does the number mean by itself?",

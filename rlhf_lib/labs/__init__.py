@@ -2,6 +2,9 @@
 
 from .aggregation import aggregation_lab
 from .annotator import annotator_lab, prepare, refit
+from .best_of_n import best_of_n_lab
+from .divergence import divergence_lab
+from .kl_estimators import estimator_lab
 from .look_ahead import look_ahead_lab
 from .mirage import mirage_lab
 from .next_token import next_token_lab, next_token_logits
@@ -14,6 +17,9 @@ from .walk import walk_lab
 __all__ = [
     "aggregation_lab",
     "annotator_lab",
+    "divergence_lab",
+    "estimator_lab",
+    "best_of_n_lab",
     "look_ahead_lab",
     "mirage_lab",
     "next_token_lab",

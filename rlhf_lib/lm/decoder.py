@@ -89,8 +89,8 @@ class Cache:
     def __init__(self, config: DecoderConfig, batch: int, length: int, like: Tensor) -> None:
         shape = (batch, config.num_key_value_heads, length, config.head_dim)
         layers = range(config.num_hidden_layers)
-        self.keys = [like.new_zeros(shape) for _ in layers]
-        self.values = [like.new_zeros(shape) for _ in layers]
+        self.keys = [like.new_empty(shape) for _ in layers]
+        self.values = [like.new_empty(shape) for _ in layers]
         self.length = 0
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
@@ -99,6 +99,32 @@ class Cache:
         self.keys[layer][:, :, self.length : stop] = keys
         self.values[layer][:, :, self.length : stop] = values
         return self.keys[layer][:, :, :stop], self.values[layer][:, :, :stop]
+
+    def select(self, rows: Tensor) -> None:
+        """Keep (or repeat) these rows of the batch."""
+        for stored in (self.keys, self.values):
+            for layer, old in enumerate(stored):
+                stored[layer] = old.new_empty((len(rows), *old.shape[1:]))
+                stored[layer][:, :, : self.length] = old[rows, :, : self.length]
+
+
+class GrowingCache:
+    """Keys and values of the tokens seen so far, joined anew at each step.
+
+    Dearer than `Cache` for many steps, but gradients flow through it.
+    """
+
+    def __init__(self, config: DecoderConfig) -> None:
+        self.keys: list[Tensor | None] = [None] * config.num_hidden_layers
+        self.values: list[Tensor | None] = [None] * config.num_hidden_layers
+        self.length = 0
+
+    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Join the new tokens' keys and values (B, A, T, D) on; return all so far."""
+        for stored, new in ((self.keys, keys), (self.values, values)):
+            before = stored[layer]
+            stored[layer] = new if before is None else torch.cat((before, new), dim=2)
+        return self.keys[layer], self.values[layer]
 
     def select(self, rows: Tensor) -> None:
         """Keep (or repeat) these rows of the batch."""
@@ -134,9 +160,12 @@ def _llama3_scaling(frequencies: Tensor, scaling: dict) -> Tensor:
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate the channel pairs (i, i + D/2) of x (B, A, T, D) by the angles (B, 1, T, D)."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cosine + torch.cat((-second, first), dim=-1) * sine
+    """Rotate the channel pairs (i, i + D/2) of x (B, A, T, D) by the angles (B, 1, T, D).
+
+    (a, b) becomes (a cos - b sin, b cos + a sin); `sine` has the minus of its first half in it.
+    """
+    other = x.roll(x.shape[-1] // 2, dims=-1)
+    return torch.addcmul(x * cosine, other, sine)
 
 
 class Attention(nn.Module):
@@ -152,7 +181,9 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(config.hidden_size, keys, bias=False)
         self.o_proj = nn.Linear(queries, config.hidden_size, bias=False)
 
-    def forward(self, x: Tensor, rope, mask: Tensor | None, cache: Cache | None, layer: int):
+    def forward(
+        self, x: Tensor, rope, mask: Tensor | None, cache: Cache | GrowingCache | None, layer: int
+    ):
         q, k, v = (self._heads(p(x)) for p in (self.q_proj, self.k_proj, self.v_proj))
         q, k = rotate(q, *rope), rotate(k, *rope)  # (B, A, T, D)
         if cache is not None:
@@ -190,7 +221,9 @@ class Block(nn.Module):
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.mlp = MLP(config)
 
-    def forward(self, x: Tensor, rope, mask: Tensor | None, cache: Cache | None, layer: int):
+    def forward(
+        self, x: Tensor, rope, mask: Tensor | None, cache: Cache | GrowingCache | None, layer: int
+    ):
         x = x + self.self_attn(self.input_layernorm(x), rope, mask, cache, layer)
         return x + self.mlp(self.post_attention_layernorm(x))
 
@@ -219,7 +252,10 @@ class Decoder(nn.Module):
         self.register_buffer("frequencies", rope_frequencies(config), persistent=False)
 
     def forward(
-        self, token_ids: Tensor, attention_mask: Tensor | None = None, cache: Cache | None = None
+        self,
+        token_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        cache: Cache | GrowingCache | None = None,
     ) -> Tensor:
         """Logits (B, T, V) of the next token after each of `token_ids` (B, T).
 
@@ -233,7 +269,10 @@ class Decoder(nn.Module):
         return self.lm_head(hidden)
 
     def hidden_states(
-        self, token_ids: Tensor, attention_mask: Tensor | None = None, cache: Cache | None = None
+        self,
+        token_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        cache: Cache | GrowingCache | None = None,
     ) -> Tensor:
         """States (B, T, H) after the last norm. Arguments as in `forward`."""
         x = self.model.embed_tokens(token_ids)
@@ -258,19 +297,25 @@ class Decoder(nn.Module):
             found.append(x)
         return [*found, self.model.norm(x)]
 
-    def new_cache(self, batch_size: int, length: int) -> Cache:
-        """An empty cache for `batch_size` sequences of up to `length` tokens."""
+    def new_cache(self, batch_size: int, length: int | None = None) -> Cache | GrowingCache:
+        """An empty cache for `batch_size` sequences of up to `length` tokens.
+
+        Without a length it is one that gradients flow through.
+        """
+        if length is None:
+            return GrowingCache(self.config)
         return Cache(self.config, batch_size, length, like=self.lm_head.weight)
 
     def _rope(self, token_ids: Tensor, attention_mask: Tensor | None, seen: int, dtype):
-        """Cosines and sines (B, 1, T, D) of each token's position; padding does not count."""
+        """Cosines and sines (B, 1, T, D) of each token's position, for `rotate`; padding does not count."""
         length = token_ids.shape[1]
         if attention_mask is None:
             positions = torch.arange(seen, seen + length, device=token_ids.device)[None]
         else:
             positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, seen:]
-        angles = positions[:, None, :, None].float() * self.frequencies.repeat(2)
-        return angles.cos().to(dtype), angles.sin().to(dtype)
+        angles = positions[:, None, :, None].float() * self.frequencies
+        cosine, sine = angles.cos(), angles.sin()
+        return torch.cat((cosine, cosine), -1).to(dtype), torch.cat((-sine, sine), -1).to(dtype)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Decoder:
@@ -319,6 +364,9 @@ def _attention_bias(
         return None
     if attention_mask is None:
         raise ValueError("attention_mask is needed to add several tokens to a cache")
+    if length == 1:  # all other tokens come before it
+        bias = torch.zeros(attention_mask.shape, dtype=dtype, device=attention_mask.device)
+        return bias.masked_fill_(attention_mask == 0, -math.inf)[:, None, None]
     columns = torch.arange(seen + length, device=attention_mask.device)
     causal = columns[None, :] <= columns[seen:, None]  # (T, seen + T)
     allowed = causal & attention_mask.bool()[:, None, None, :]

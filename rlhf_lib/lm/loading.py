@@ -133,7 +133,7 @@ class TransformersModel(nn.Module):
         out = self.inner.base_model(**inputs, use_cache=cache is not None)
         return out.last_hidden_state
 
-    def new_cache(self, batch_size: int, length: int):
+    def new_cache(self, batch_size: int, length: int | None = None):
         """An empty cache of transformers; it grows by itself."""
         return _TransformersCache(self.config)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..runtime import get_device
-from .rollout import Rollout
+from .rollout import Rollout, different_rows
 from .sampling import sample
 
 
@@ -135,8 +135,22 @@ class Policy:
 
     def completion_logits(self, rollout: Rollout) -> Tensor:
         """Logits (B, T, V) from which each completion token is predicted."""
-        hidden = self.model.hidden_states(rollout.token_ids[:, :-1], rollout.attention_mask[:, :-1])
-        return self.model.logits(hidden[:, rollout.prompt_length - 1 :])
+        return self.model.logits(self._completion_states(rollout))
+
+    def _completion_states(self, rollout: Rollout) -> Tensor:
+        """Hidden states (B, T, H) before each completion token.
+
+        Each different prompt goes through the model once, and its completions go on from there.
+        """
+        width, ids, mask = rollout.prompt_length, rollout.token_ids, rollout.attention_mask
+        first, rows = different_rows(ids[:, :width])
+        if len(first) == len(ids) or ids.shape[1] == width + 1:
+            return self.model.hidden_states(ids[:, :-1], mask[:, :-1])[:, width - 1 :]
+        cache = self.model.new_cache(len(first))
+        prompts = self.model.hidden_states(ids[first, :width], mask[first, :width], cache)
+        cache.select(rows)
+        others = self.model.hidden_states(ids[:, width:-1], mask[:, :-1], cache)
+        return torch.cat((prompts[rows, -1:], others), dim=1)
 
     def logprobs(
         self, rollout: Rollout, temperature: float = 1.0, with_entropy: bool = False
@@ -145,7 +159,8 @@ class Policy:
 
         with_entropy: also return the entropy (B, T) of the distribution each was drawn from, in nats.
         """
-        logp_all = (self.completion_logits(rollout).float() / temperature).log_softmax(-1)
+        logits = self.completion_logits(rollout).float()
+        logp_all = (logits if temperature == 1 else logits / temperature).log_softmax(-1)
         mask = rollout.completion_mask
         logp = logp_all.gather(-1, rollout.completion_ids[..., None]).squeeze(-1) * mask
         if not with_entropy:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
+
+COMPACT_BELOW = 0.75
+"""Where fewer than this share of a batch is still unfinished, the finished sequences leave it."""
 
 
 @dataclass
@@ -18,7 +22,6 @@ class Samples:
     sampler_logp: Tensor
 
 
-@torch.no_grad()
 def sample(
     model,
     token_ids: Tensor,
@@ -45,29 +48,56 @@ def sample(
     _check(samples_per_prompt, max_new_tokens, temperature, top_k, top_p)
     device = token_ids.device
     generator = torch.Generator(device).manual_seed(seed) if seed is not None else None
-    batch = len(token_ids) * samples_per_prompt
+    choose = partial(draw, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
+    with torch.inference_mode():  # quicker than no_grad, but autograd takes nothing made in it:
+        columns = _complete(
+            model, token_ids, attention_mask, samples_per_prompt, max_new_tokens, choose,
+            end_token, pad_token,
+        )  # fmt: skip
+    return Samples(*(column.clone() for column in columns))  # so copies leave it
+
+
+def _complete(
+    model, token_ids, attention_mask, per_prompt, max_new_tokens, choose, end_token, pad_token
+) -> tuple[Tensor, ...]:
+    """The fields of `Samples`, in order."""
     cache = model.new_cache(len(token_ids), token_ids.shape[1] + max_new_tokens)
     logits = model.logits(model.hidden_states(token_ids, attention_mask, cache)[:, -1])
-    rows = torch.arange(len(token_ids), device=device).repeat_interleave(samples_per_prompt)
-    if samples_per_prompt > 1:
+    rows = torch.arange(len(token_ids), device=logits.device).repeat_interleave(per_prompt)
+    if per_prompt > 1:
         cache.select(rows)
     logits, seen = logits[rows], attention_mask[rows]
-    tokens, masks, logps, sampler_logps = [], [], [], []
-    alive = torch.ones(batch, device=device)
-    for step in range(max_new_tokens):
-        token, logp, sampler_logp = draw(logits, temperature, top_k, top_p, generator)
-        token = torch.where(alive.bool(), token, pad_token)
-        tokens.append(token)
-        masks.append(alive)
-        logps.append(logp * alive)
-        sampler_logps.append(sampler_logp * alive)
+    batch = torch.arange(len(rows), device=logits.device)  # the row of the result that each is
+    alive = torch.ones_like(batch, dtype=torch.bool)
+    ids = torch.full((len(rows), max_new_tokens), pad_token, device=logits.device)
+    columns, drawn = (ids, *torch.zeros(3, *ids.shape, device=logits.device)), []
+    for step in range(1, max_new_tokens + 1):
+        token, logp, sampler_logp = choose(logits)
+        drawn.append((token, alive, logp, sampler_logp))
         seen = torch.cat((seen, alive[:, None].to(seen.dtype)), dim=1)
-        alive = alive * (token != end_token)
-        if step + 1 == max_new_tokens or not alive.any():
+        alive = alive & (token != end_token)
+        unfinished = int(alive.sum())
+        if step == max_new_tokens or unfinished == 0:
             break
+        if unfinished < COMPACT_BELOW * len(alive):
+            _store(columns, batch, drawn, step)
+            cache.select(rows := alive.nonzero()[:, 0])
+            batch, token, seen, alive = (x[rows] for x in (batch, token, seen, alive))
         logits = model.logits(model.hidden_states(token[:, None], seen, cache)[:, -1])
-    columns = (torch.stack(column, dim=1) for column in (tokens, masks, logps, sampler_logps))
-    return Samples(*columns)
+    _store(columns, batch, drawn, step)
+    return tuple(column[:, :step] for column in columns)
+
+
+def _store(columns: tuple[Tensor, ...], rows: Tensor, drawn: list[tuple], stop: int) -> None:
+    """Write what was drawn up to step `stop` into its rows of the result, and empty `drawn`.
+
+    Where a sequence was finished before, the result keeps its padding and zeros.
+    """
+    news = [torch.stack(parts, dim=1) for parts in zip(*drawn, strict=True)]
+    alive, steps = news[1], slice(stop - len(drawn), stop)
+    for column, new in zip(columns, news, strict=True):
+        column[rows, steps] = torch.where(alive, new.to(column.dtype), column[rows, steps])
+    drawn.clear()
 
 
 def draw(
@@ -77,7 +107,11 @@ def draw(
     top_p: float | None = None,
     generator: torch.Generator | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """One token per row of `logits` (B, V): (token (B,), logp (B,), sampler_logp (B,))."""
+    """One token per row of `logits` (B, V): (token (B,), logp (B,), sampler_logp (B,)).
+
+    The vocabulary's probabilities are laid end to end, and a point is thrown on the line: one random
+    number a row. (In float32, tokens rarer than about 1e-7 may have no room on it.)
+    """
     model_logp = logits.float().log_softmax(-1)
     if temperature == 0:
         token = model_logp.argmax(-1)
@@ -85,8 +119,10 @@ def draw(
         return token, logp, torch.zeros_like(logp)
     plain = temperature == 1 and top_k is None and top_p is None
     drawn_from = model_logp if plain else truncate(logits.float() / temperature, top_k, top_p)
-    noise = torch.empty_like(drawn_from).exponential_(generator=generator)
-    token = (drawn_from - noise.log()).argmax(-1)  # the Gumbel-max trick
+    mass = drawn_from.exp().cumsum(-1)
+    point = 1 - torch.rand(len(mass), 1, generator=generator, device=mass.device)  # in (0, 1]
+    token = torch.searchsorted(mass, point * mass[:, -1:]).squeeze(-1)
+    token = token.clamp(max=mass.shape[-1] - 1)  # where logits are NaN, so that they get through
     logp = _pick(model_logp, token)
     return token, logp, logp if plain else _pick(drawn_from, token)
 

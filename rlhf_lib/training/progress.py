@@ -4,6 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+_SILENT = ContextVar("silent", default=False)
+
+
+@contextmanager
+def silent() -> Iterator[None]:
+    """No progress lines from work inside, such as the fine-tuning within a round."""
+    token = _SILENT.set(True)
+    try:
+        yield
+    finally:
+        _SILENT.reset(token)
 
 
 class Progress:
@@ -15,7 +30,9 @@ class Progress:
 
     def __init__(self, label: str, total: int) -> None:
         self.label, self.total, self.started = label, total, time.perf_counter()
-        self.handle, self.line, self.shown = _display_handle(), "", 0.0
+        self.silent = _SILENT.get()
+        self.handle = None if self.silent else _display_handle()
+        self.line, self.shown = "", 0.0
 
     def update(self, step: int, **numbers: float) -> None:
         """Show that `step` steps are done; at most four times a second."""
@@ -34,13 +51,13 @@ class Progress:
     def close(self) -> None:
         """Show the last line once more, in full."""
         self._show()
-        if self.handle is None and sys.stderr.isatty():
+        if self.handle is None and not self.silent and sys.stderr.isatty():
             print(file=sys.stderr)
 
     def _show(self) -> None:
         if self.handle is not None:
             self.handle.update({"text/plain": self.line}, raw=True)
-        elif sys.stderr.isatty():
+        elif not self.silent and sys.stderr.isatty():
             print("\r" + self.line, end="", file=sys.stderr, flush=True)
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 from ..lm import Policy, Rollout
 from .guards import NonFiniteError, check_finite, run_steps
 from .history import History
-from .progress import Progress
+from .progress import Progress, silent
 from .sft import SFTSettings, train_sft
 
 SELECTIONS = ("best_per_prompt", "top_overall", "random_per_prompt", "random_overall")
@@ -243,7 +243,8 @@ def _fine_tune(
         warmup_steps=settings.warmup_steps,
         seed=settings.seed + number,
     )
-    tuned = train_sft(policy, list(zip(chosen.prompts, chosen.texts, strict=True)), sft)
+    with silent():
+        tuned = train_sft(policy, list(zip(chosen.prompts, chosen.texts, strict=True)), sft)
     if tuned.stopped:  # by hand, or by trouble: then no further round either
         raise KeyboardInterrupt if "by hand" in tuned.stopped else NonFiniteError(tuned.stopped)
     return tuned

@@ -40,6 +40,16 @@ starts = [("what does a tiger eat?", ""), ("what does a tiger eat?", "a tiger ea
 next_token_lab(load_policy("pocket-sft"), starts)"""
 
 
+BEST_OF_N = """from rlhf_lib.evaluation import exact_world
+from rlhf_lib.labs import best_of_n_lab
+from rlhf_lib.lm import load_policy
+from rlhf_lib.rewards import RewardModel
+from rlhf_lib.world import PocketWorld
+world, kinds = PocketWorld(), ("fact", "opinion", "unsafe", "lookalike", "sum")
+proxy = RewardModel.load("pocket-reward")
+best_of_n_lab(exact_world(world, world.prompts(8, kinds, seed=3), load_policy("pocket-sft"), proxy.score_texts))"""
+
+
 def simple(name: str) -> str:
     """The cell of a lab that needs nothing."""
     return f"from rlhf_lib.labs import {name}\n{name}()"
@@ -52,6 +62,9 @@ CASES = [
     Case("objective", simple("objective_lab"), "ratio"),
     Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
     Case("next_token", NEXT_TOKEN, "temperature"),
+    Case("divergence", simple("divergence_lab"), "distance"),
+    Case("estimators", simple("estimator_lab"), "distance"),
+    Case("best_of_n", BEST_OF_N, "noise", graphs=2, first=(("n", "End"),)),
     Case("annotator", ANNOTATOR, "flattery bias"),
     Case("walk", simple("walk_lab"), "noise σ", scenes=1, plays=True),
     Case("look_ahead", simple("look_ahead_lab"), "west to east", scenes=1),

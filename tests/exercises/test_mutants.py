@@ -5,6 +5,7 @@ differs from the reference on its cases, and to accept two right answers.
 """
 
 import inspect
+import itertools
 import math
 
 import pytest
@@ -232,6 +233,33 @@ def their_nucleus(probabilities, top_p):
     return out / out.sum(1, keepdim=True)
 
 
+def their_token_rewards(rewards, logp, ref_logp, mask, beta):
+    """One token at a time."""
+    out = torch.zeros_like(mask)
+    for row, length in enumerate(mask.sum(1).int().tolist()):
+        for t in range(length):
+            out[row, t] = -beta * (logp[row, t] - ref_logp[row, t])
+        out[row, length - 1] += rewards[row]
+    return out
+
+
+def their_best_of_n(rewards, n):
+    """The mean over all subsets, one by one."""
+    subsets = list(itertools.combinations(rewards.tolist(), n))
+    return sum(map(max, subsets)) / len(subsets)
+
+
+def their_top(rewards, keep):
+    places = [(-v, i, j) for i, row in enumerate(rewards.tolist()) for j, v in enumerate(row)]
+    return [[i, j] for _, i, j in sorted(places)[:keep]]
+
+
+def their_exact_kl(p, n):
+    below = [sum(p.tolist()[:k]) for k in range(len(p) + 1)]
+    won = [high**n - low**n for low, high in itertools.pairwise(below)]
+    return sum(w * math.log(w / mine) for w, mine in zip(won, p.tolist(), strict=True))
+
+
 OTHERS = {
     "my_answer_logp": their_answer_logp,
     "my_perplexity": lambda lp, m: torch.exp(-lp[m.bool()].mean()),
@@ -241,6 +269,13 @@ OTHERS = {
         torch.einsum("sa,sa->s", p, r + g * v),
         r + g * v - torch.einsum("sa,sa->s", p, r + g * v)[:, None],
     ),
+    "my_token_rewards": their_token_rewards,
+    "my_controller_step": lambda c, k, t, n, h: c + c * n / h * sorted((-0.2, k / t - 1, 0.2))[1],
+    "my_two_kls": lambda a, b: tuple(
+        F.kl_div(y.log_softmax(-1), x.log_softmax(-1), reduction="none", log_target=True).sum(-1)
+        for x, y in ((a, b), (b, a))
+    ),
+    "my_ptx_loss": lambda p, a, m, d, c: -((p * m).sum(1) @ a) / len(a) - c * d.sum() / d.numel(),
     "walk_return": their_return,
     "bellman_backup": lambda p, r, v, g: (p * r).sum(1) + g * (p * v).sum(1),
     "advantage_sign": lambda q, p: (q > q @ p).double() - (q < q @ p).double(),
@@ -262,6 +297,10 @@ OTHERS = {
         )
         / m.sum(1)
     ).mean(),
+    "my_best_per_prompt": lambda r: torch.tensor([row.index(max(row)) for row in r.tolist()]),
+    "my_top_overall": their_top,
+    "my_best_of_n": their_best_of_n,
+    "my_exact_kl": their_exact_kl,
     "my_reinforce_loss": lambda lp, a, m: -(a * (lp * m).sum(1)).mean(),
     "my_rloo_advantages": lambda r: r.shape[1] / (r.shape[1] - 1) * (r - r.mean(1, keepdim=True)),
     "my_k3": lambda p, q: (q - p).double().expm1() - (q - p),

@@ -54,6 +54,24 @@ def test_rollouts_keep_the_log_probabilities_of_what_was_drawn(tiny):
 
 
 @torch.no_grad()
+def test_finished_sequences_leave_the_batch_and_keep_their_rows(pocket, monkeypatch):
+    sizes = []
+    forward = pocket.model.hidden_states
+
+    def spy(token_ids, *rest):
+        sizes.append(len(token_ids))
+        return forward(token_ids, *rest)
+
+    monkeypatch.setattr(pocket.model, "hidden_states", spy)
+    rollout = pocket.sample(PROMPTS * 4, samples_per_prompt=4, max_new_tokens=40, seed=0)
+    assert sizes[:2] == [12, 48] and sizes[-1] < 24 and sorted(sizes[1:], reverse=True) == sizes[1:]
+    monkeypatch.undo()
+    assert torch.allclose(pocket.logprobs(rollout), rollout.logp, atol=1e-4)
+    steps = torch.arange(rollout.completion_mask.shape[1])
+    assert torch.equal(rollout.completion_mask.bool(), steps < rollout.lengths[:, None])
+
+
+@torch.no_grad()
 def test_sampling_log_probabilities_are_of_the_distribution_drawn_from(tiny):
     rollout = tiny.sample(PROMPTS, max_new_tokens=8, temperature=0.7, top_k=20, top_p=0.9, seed=1)
     logits = tiny.completion_logits(rollout) / 0.7
@@ -136,6 +154,53 @@ def test_draws_have_the_distribution():
     assert torch.allclose(logp, logits.gather(1, token[:, None]).squeeze(1))
 
 
+def test_a_token_that_is_ruled_out_is_never_drawn():
+    """Not even where the random point falls on the very end of the line."""
+    never = -torch.inf
+    logits = torch.tensor([[never, 0.0, never, 1.0, never]]).expand(50_000, 5)
+    token, logp, sampler_logp = draw(logits, generator=torch.Generator().manual_seed(0))
+    assert set(token.tolist()) == {1, 3} and torch.isfinite(logp).all()
+    token, _, sampler_logp = draw(torch.randn(20_000, 7), temperature=1.3, top_k=2, top_p=0.8)
+    assert torch.isfinite(sampler_logp).all()
+
+
+def test_logits_that_are_no_numbers_get_through_to_where_they_are_reported():
+    token, logp, _ = draw(torch.full((2, 4), torch.nan))
+    assert (token < 4).all() and logp.isnan().all()
+
+
+def one_by_one(policy, rollout):
+    """The log-probabilities (B, T) of each row alone."""
+    rows = [rollout.select(torch.tensor([row])) for row in range(rollout.batch_size)]
+    together = torch.zeros_like(rollout.logp)
+    for row, alone in enumerate(rows):
+        together[row, : alone.completion_mask.shape[1]] = policy.logprobs(alone)[0]
+    return together
+
+
+@pytest.mark.parametrize("max_new_tokens", [1, 2, 9])
+def test_completions_that_share_a_prompt_are_scored_as_if_they_did_not(tiny, max_new_tokens):
+    """Each prompt goes through the model once: the same numbers, and the same gradients."""
+    rollout = tiny.sample(PROMPTS, samples_per_prompt=3, max_new_tokens=max_new_tokens, seed=0)
+    rollout = rollout.select(torch.tensor([4, 0, 8, 1, 5, 2, 7]))
+    gradients = []
+    for logp in (tiny.logprobs(rollout), one_by_one(tiny, rollout)):
+        loss = (logp * torch.arange(7.0)[:, None]).sum()
+        gradients.append(torch.autograd.grad(loss, list(tiny.model.parameters())))
+        assert torch.allclose(logp, rollout.logp, atol=1e-5)
+    for shared, alone in zip(*gradients, strict=True):
+        assert torch.allclose(shared, alone, atol=1e-4)
+
+
+def test_what_was_sampled_can_be_trained_on(tiny):
+    """Sampling runs in inference mode, whose tensors autograd refuses."""
+    rollout = tiny.sample(PROMPTS, max_new_tokens=3, seed=0)
+    assert not any(x.is_inference() for x in vars(rollout).values() if isinstance(x, torch.Tensor))
+    weight = torch.ones(3, 3, requires_grad=True)
+    (weight * rollout.logp).sum().backward()
+    assert torch.equal(weight.grad, rollout.logp)
+
+
 @torch.no_grad()
 def test_given_texts_become_rollouts(pocket):
     rollout = pocket.encode_completions(PROMPTS[:2], ["a fox is red.", "hello"])
@@ -179,6 +244,7 @@ def test_other_architectures_run_behind_the_same_interface(tokenizer):
     policy = Policy(TransformersModel(inner.eval()), tokenizer, device="cpu")
     rollout = policy.sample(PROMPTS, samples_per_prompt=2, max_new_tokens=6, seed=0)
     assert (policy.logprobs(rollout) - rollout.logp).abs().max() < 1e-4
+    assert torch.allclose(policy.logprobs(rollout), one_by_one(policy, rollout), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ GOOD, HARD, HARD_EXEMPT = 12, 20, 30
 
 
 def parts(notebook) -> list[tuple[str, object]]:
-    """(part, cell) of everything that belongs to an exercise, in order."""
-    return [(tag, cell) for cell in notebook.cells for tag in PARTS if tag in tags(cell)]
+    """(part, cell) of everything that belongs to an exercise, in order; solved clinic cases do not."""
+    found = [(tag, cell) for cell in notebook.cells for tag in PARTS if tag in tags(cell)]
+    return [(tag, cell) for tag, cell in found if tag != "solution" or "exercise(" in cell.source]
 
 
 def test_each_exercise_has_its_five_parts_in_order(notebook):
