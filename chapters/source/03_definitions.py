@@ -780,7 +780,7 @@ assert changed[:before].max() < 1e-4 < changed[before:].min(), "information flow
 assert torch.allclose(logits, sft.model(ids), atol=1e-4), "a logit is a dot product with the hidden state"
 assert ppl["pocket-sft"] < ppl["after 40 steps"] < ppl["pocket-base"] / 4, "fine-tuning lowers perplexity"
 assert finished["pocket-base"] < 0.1 and finished["after 40 steps"] > 0.5, "and teaches to stop"
-assert quality["τ = 0"][1] < quality["τ = 1"][1] < quality["τ = 1.5"][1], "temperature brings variety"
+assert quality["τ = 0"][1] < quality["τ = 0.5"][1] < quality["τ = 1"][1], "temperature brings variety"
 assert quality["τ = 0.5"][0] > quality["τ = 1"][0] > quality["τ = 1.5"][0], "and costs quality"
 assert abs(mean_return - values.v[()]) < 1e-12, "V is the mean return of all trajectories"
 assert story[0][1] < 0 < story[1][1], "“very” is bad for one policy and good for the next"
