@@ -5,6 +5,7 @@ case of the silent-bug clinic.
 """
 
 from . import (
+    definitions,
     landscape,
     over_optimization,
     policy_gradients,
@@ -20,6 +21,7 @@ from .quizzes import RECALL, Quiz, recall
 BY_CHAPTER = {
     "00_start_here": start.EXERCISES,
     "02_reward_landscape": landscape.EXERCISES,
+    "03_definitions": definitions.EXERCISES,
     "07_reward_modeling": reward_modeling.EXERCISES,
     "08_regularization": regularization.EXERCISES,
     "10_rejection_sampling": rejection_sampling.EXERCISES,

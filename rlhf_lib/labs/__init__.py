@@ -7,6 +7,7 @@ from .divergence import divergence_lab
 from .kl_estimators import estimator_lab
 from .look_ahead import look_ahead_lab
 from .mirage import mirage_lab
+from .next_token import next_token_lab, next_token_logits
 from .over_optimization import over_optimization_lab
 from .plane import plane_lab
 from .ppo_objective import objective_lab
@@ -21,6 +22,8 @@ __all__ = [
     "best_of_n_lab",
     "look_ahead_lab",
     "mirage_lab",
+    "next_token_lab",
+    "next_token_logits",
     "objective_lab",
     "over_optimization_lab",
     "plane_lab",

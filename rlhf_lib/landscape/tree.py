@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..evaluation import ExactWorld
 from ..lm import Policy
 from ..lm.sampling import sample
 from ..world import PocketWorld
@@ -56,6 +57,11 @@ class TokenTree:
             number = self.nodes[number].parent
         return "".join(reversed(parts))
 
+    def road(self, number: int) -> list[int]:
+        """Numbers of the prefixes from the prompt to this one."""
+        parent = self.nodes[number].parent
+        return [number] if parent < 0 else [*self.road(parent), number]
+
     def advantage(self, number: int) -> float:
         """Value of a prefix less that of its parent: the advantage of its last token."""
         node = self.nodes[number]
@@ -81,7 +87,7 @@ def token_tree(
         replace(node, value=float(v.mean()), error=float(v.std() / samples**0.5))
         for node, v in zip(found, values, strict=True)
     ]
-    return TokenTree(prompt.text, _lay_out(valued))
+    return TokenTree(prompt.text, lay_out(valued))
 
 
 @torch.no_grad()
@@ -145,7 +151,48 @@ def prefix_values(
     return torch.tensor(golds, dtype=torch.float64).view(len(completions), samples)
 
 
-def _lay_out(nodes: list[Node]) -> list[Node]:
+def answer_tree(
+    exact: ExactWorld, policy: Policy, row: int = 0, nodes: int | None = None
+) -> TokenTree:
+    """All listed answers to one request as a tree of tokens, with exact values: nothing is sampled.
+
+    The policy is the exact world's reference. A prefix is worth the mean reward of the answers that begin
+    with it; its probability is theirs together. nodes: keep only that many of the likeliest prefixes (their
+    values stay those of the whole tree).
+
+    Raises:
+        ValueError: nodes below 1.
+    """
+    if nodes is not None and nodes < 1:
+        raise ValueError(f"nodes must be 1 or more, or None for all; got {nodes}")
+    mass: dict[tuple, float] = {}
+    worth: dict[tuple, float] = {}
+    probabilities = exact.ref_logp[row].exp().tolist()
+    answers = policy.tokenizer(exact.texts[row], add_special_tokens=False).input_ids
+    for ids, p, reward in zip(answers, probabilities, exact.rewards[row].tolist(), strict=True):
+        whole = (*ids, policy.end_token)
+        for length in range(len(whole) + 1):
+            prefix = whole[:length]
+            mass[prefix] = mass.get(prefix, 0.0) + p
+            worth[prefix] = worth.get(prefix, 0.0) + p * reward
+    kept = sorted(mass, key=lambda prefix: (-mass[prefix], len(prefix)))[:nodes]
+    return TokenTree(exact.prompts[row].text, lay_out(_nodes_of(kept, mass, worth, policy)))
+
+
+def _nodes_of(prefixes: list[tuple], mass: dict, worth: dict, policy: Policy) -> list[Node]:
+    """Prefixes, parents before children, as nodes."""
+    number = {prefix: i for i, prefix in enumerate(prefixes)}
+    found = [Node(-1, "", 0, 1.0, 1.0, value=worth[()] / mass[()])]
+    for prefix in prefixes[1:]:
+        parent = prefix[:-1]
+        node = _child(
+            policy, found[number[parent]], number[parent], prefix[-1], mass[prefix] / mass[parent]
+        )
+        found.append(replace(node, probability=mass[prefix], value=worth[prefix] / mass[prefix]))
+    return found
+
+
+def lay_out(nodes: list[Node]) -> list[Node]:
     """Places: x is depth; leaves stand one below the other, parents in the middle of their children."""
     tree, y = TokenTree("", nodes), {}
     rows = iter(range(len(nodes)))

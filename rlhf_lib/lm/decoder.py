@@ -285,6 +285,18 @@ class Decoder(nn.Module):
             cache.length += token_ids.shape[1]
         return self.model.norm(x)
 
+    def all_states(self, token_ids: Tensor) -> list[Tensor]:
+        """The stream (B, T, H) of unpadded rows after the embedding, after each layer, and after the last norm.
+
+        L + 2 tensors for L layers, to look at; `hidden_states` keeps the last one alone.
+        """
+        x = self.model.embed_tokens(token_ids)
+        rope, found = self._rope(token_ids, None, 0, x.dtype), [x]
+        for layer, block in enumerate(self.model.layers):
+            x = block(x, rope, None, None, layer)
+            found.append(x)
+        return [*found, self.model.norm(x)]
+
     def new_cache(self, batch_size: int, length: int | None = None) -> Cache | GrowingCache:
         """An empty cache for `batch_size` sequences of up to `length` tokens.
 

@@ -128,7 +128,11 @@ def draw(
 
 
 def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = None) -> Tensor:
-    """Log-probabilities (B, V) after keeping the `top_k` likeliest tokens or the `top_p` nucleus."""
+    """Log-probabilities (B, V) after keeping the `top_k` likeliest tokens or the `top_p` nucleus.
+
+    The nucleus is the smallest set of likeliest tokens whose probability is `top_p` or more. With logits
+    divided by a temperature this is the distribution that `sample` draws from. Equation: [DF-3].
+    """
     if top_k is not None and top_k < logits.shape[-1]:
         smallest = logits.topk(top_k, dim=-1).values[..., -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)

@@ -57,7 +57,7 @@ def answer_logp(policy: Policy, answers: Sequence[EncodedAnswer], mean: bool = F
     """log pi(answer | prompt) (B,) in nats, differentiable: the sum over the answer's tokens.
 
     mean: divide by the number of tokens instead (SimPO, ORPO, IPO as TRL has it). Answers of like
-    length go through the model together, so that little is spent on padding.
+    length go through the model together, so that little is spent on padding. Equation: [DF-1].
     """
     groups = length_groups(answers)
     parts = [_forward(policy, [answers[i] for i in group]) for group in groups]

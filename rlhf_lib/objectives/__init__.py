@@ -13,6 +13,7 @@ from .direct import (
     simpo_loss,
 )
 from .distill import jsd_loss, reverse_kl_loss, sequence_kd_loss, word_kd_loss
+from .information import cross_entropy, entropy, perplexity
 from .kl import AdaptiveKL, best_of_n_kl, exact_kl, kl_estimate
 from .policy import importance_weights, masked_aggregate, policy_loss, value_loss
 from .preference import (
@@ -32,7 +33,9 @@ __all__ = [
     "best_of_n_kl",
     "bradley_terry_loss",
     "bradley_terry_probability",
+    "cross_entropy",
     "dpo_loss",
+    "entropy",
     "exact_kl",
     "gae",
     "group_advantages",
@@ -45,6 +48,7 @@ __all__ = [
     "masked_aggregate",
     "orpo_loss",
     "outcome_loss",
+    "perplexity",
     "plackett_luce_loss",
     "policy_loss",
     "process_loss",

@@ -25,6 +25,7 @@ from .landscape import (
     plot_trust,
     plot_tube,
 )
+from .language import plot_next_token, plot_states, plot_token_strip
 from .policy import (
     Timeline,
     objective_curve,
@@ -63,6 +64,7 @@ __all__ = [
     "plot_effects",
     "plot_history",
     "plot_mirage",
+    "plot_next_token",
     "plot_over_optimization",
     "plot_plane",
     "plot_ppo_objective",
@@ -76,9 +78,11 @@ __all__ = [
     "plot_runs",
     "plot_scatter",
     "plot_signs",
+    "plot_states",
     "plot_sweeps",
     "plot_terrain",
     "plot_timeline",
+    "plot_token_strip",
     "plot_token_tree",
     "plot_token_weights",
     "plot_trust",

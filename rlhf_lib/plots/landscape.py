@@ -534,11 +534,11 @@ def _draw_plane_map(fig, axis, plane, name: str, cmap: str, title: str) -> None:
     fig.colorbar(filled, ax=axis, shrink=0.95)
 
 
-def plot_token_tree(tree, title: str = ""):
+def plot_token_tree(tree, title: str = "", value: str = "value: mean gold from here on"):
     """A prompt's likely continuations: prefixes as points, tokens as branches. Returns the figure.
 
     Colour: the value of a prefix (mean gold of what goes on from there); width of a branch: the
-    probability of its token.
+    probability of its token. value: what the colours stand for.
     """
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
@@ -559,11 +559,13 @@ def plot_token_tree(tree, title: str = ""):
     )  # fmt: skip
     for number, node in enumerate(tree.nodes):
         _name_node(axis, node, leaf=not tree.children(number))
-    axis.set(yticks=[], xlabel="tokens written", title=title)
+    axis.set(yticks=[], xlabel="tokens written")
+    axis.set_title(title, pad=12)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set_xlim(-0.4, max(n.x for n in tree.nodes) + 1.1)
     axis.spines["left"].set_visible(False)
     axis.grid(False)
-    fig.colorbar(dots, ax=axis, label="value: mean gold from here on", shrink=0.7, pad=0.01)
+    fig.colorbar(dots, ax=axis, label=value, shrink=0.7, pad=0.01)
     return fig
 
 

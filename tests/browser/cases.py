@@ -34,6 +34,11 @@ pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:480]
 annotator_lab(prepare(load_policy("pocket-sft"), PocketWorld(), pairs))"""
 
 
+NEXT_TOKEN = """from rlhf_lib.labs import next_token_lab
+from rlhf_lib.lm import load_policy
+starts = [("what does a tiger eat?", ""), ("what does a tiger eat?", "a tiger eats")]
+next_token_lab(load_policy("pocket-sft"), starts)"""
+
 BELOW_THE_FORMULA = """probe.graphs().some((graph) => {
   const [formula, exact] = graph.data;
   return formula.name === "formula" && exact.x.length === formula.x.length
@@ -62,6 +67,7 @@ CURVE_IS_COMPLETE = "probe.graphs()[0].data[0].x.length === 8"
 CASES = [
     Case("objective", simple("objective_lab"), "ratio"),
     Case("aggregation", simple("aggregation_lab"), "length of A", first=(("average", "End"),)),
+    Case("next_token", NEXT_TOKEN, "temperature"),
     Case("divergence", simple("divergence_lab"), "distance"),
     Case("estimators", simple("estimator_lab"), "distance"),
     Case("best_of_n", BEST_OF_N, "noise", graphs=2, first=(("n", "End"),), until=BELOW_THE_FORMULA),

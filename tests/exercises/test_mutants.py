@@ -211,6 +211,28 @@ def their_return(rewards, gamma):
     return total
 
 
+def their_answer_logp(logits, token_ids, mask):
+    """One row and one token at a time."""
+    totals = []
+    for z, ids, m in zip(logits.log_softmax(-1), token_ids.tolist(), mask.tolist(), strict=True):
+        places = [t for t in range(1, len(ids)) if m[t]]
+        totals.append(sum(z[t - 1, ids[t]] for t in places))
+    return torch.stack(totals)
+
+
+def their_nucleus(probabilities, top_p):
+    """By taking tokens until the sum is reached."""
+    out = torch.zeros_like(probabilities)
+    for row, p in enumerate(probabilities):
+        total = 0.0
+        for token in p.argsort(descending=True).tolist():
+            if total >= top_p:
+                break
+            out[row, token] = p[token]
+            total += p[token].item()
+    return out / out.sum(1, keepdim=True)
+
+
 def their_token_rewards(rewards, logp, ref_logp, mask, beta):
     """One token at a time."""
     out = torch.zeros_like(mask)
@@ -239,6 +261,14 @@ def their_exact_kl(p, n):
 
 
 OTHERS = {
+    "my_answer_logp": their_answer_logp,
+    "my_perplexity": lambda lp, m: torch.exp(-lp[m.bool()].mean()),
+    "my_nucleus": their_nucleus,
+    "my_cross_entropy": lambda p, q: torch.special.entr(p).sum(-1) + (p * (p / q).log()).sum(-1),
+    "my_backup": lambda r, v, p, g: (
+        torch.einsum("sa,sa->s", p, r + g * v),
+        r + g * v - torch.einsum("sa,sa->s", p, r + g * v)[:, None],
+    ),
     "my_token_rewards": their_token_rewards,
     "my_controller_step": lambda c, k, t, n, h: c + c * n / h * sorted((-0.2, k / t - 1, 0.2))[1],
     "my_two_kls": lambda a, b: tuple(

@@ -128,3 +128,12 @@ def test_the_forward_pass_stays_on_its_device():
 def test_the_forward_pass_on_cuda():
     model = Decoder(DecoderConfig(50, hidden_size=16)).to("cuda")
     assert model(torch.zeros(2, 7, dtype=torch.long, device="cuda")).is_cuda
+
+
+@torch.no_grad()
+def test_all_states_end_in_the_hidden_states(pocket):
+    ids = torch.tensor([pocket.prompt_ids("what colour is a fox?")])
+    states = pocket.model.all_states(ids)
+    assert len(states) == pocket.model.config.num_hidden_layers + 2
+    assert torch.equal(states[0], pocket.model.model.embed_tokens(ids))
+    assert torch.allclose(states[-1], pocket.model.hidden_states(ids), atol=1e-5)

@@ -136,6 +136,9 @@ def test_completions_end_at_their_end_token(pocket):
 
 
 def test_truncation_keeps_the_right_tokens():
+    """[DF-3]: by hand; at temperature 0.5 probabilities 0.8 and 0.2 become 16/17 and 1/17."""
+    halved = truncate(torch.tensor([[0.8, 0.2]]).log() / 0.5).exp()[0].tolist()
+    assert halved == pytest.approx([16 / 17, 1 / 17])
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
     assert truncate(logits, top_k=2).exp()[0].tolist() == pytest.approx([0.625, 0.375, 0, 0])
     nucleus = truncate(logits, top_p=0.6).exp()[0].tolist()  # 0.5 is not enough, 0.5 + 0.3 is

@@ -63,3 +63,15 @@ def test_wrong_lengths_are_named(tiny):
         encode_answers(tiny, ["hi"], ["a", "b"])
     with pytest.raises(ValueError, match="1 or more"):
         encode_answers(tiny, [], [])
+
+
+@torch.no_grad()
+def test_the_log_probability_of_an_answer_by_hand(tiny):
+    """[DF-1]: log p(answer | prompt) is the sum over its tokens, each given all before it."""
+    (answer,) = encode_answers(tiny, ["hi"], ["an owl"])
+    total = 0.0
+    for place in range(answer.prompt_length, len(answer.token_ids)):
+        so_far = torch.tensor([answer.token_ids[:place]])
+        total += tiny.model(so_far)[0, -1].log_softmax(-1)[answer.token_ids[place]].item()
+    assert score_answers(tiny, [answer]).item() == pytest.approx(total, abs=1e-4)
+    assert answer.token_ids[-1] == tiny.end_token and answer.length >= 2
