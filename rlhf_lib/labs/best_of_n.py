@@ -75,7 +75,10 @@ def edges_of(values: Tensor, margin: float = 0.0) -> np.ndarray:
 
 
 def send(trace, x, y) -> None:
-    """Give a trace its points; what has not changed is not sent again."""
+    """Give a trace its points; what has not changed is not sent again.
+
+    Traces start empty: of one that starts with x and is then given y alone, the page loses x.
+    """
     for name, new in (("x", x), ("y", y)):
         old = getattr(trace, name)
         if old is None or len(old) != len(new) or not np.allclose(old, new):
@@ -94,15 +97,11 @@ def best_of_n_lab(exact: ExactWorld) -> Lab:
             )  # fmt: skip
     figure.update_yaxes(title="probability", range=[0, 1], col=1)
     figure.update_yaxes(range=[0, 1], col=2)
-    side = side_plot(
-        "n", "KL (nats)"
-    )  # each curve starts with x and y: of x alone the page forgets x
+    side = side_plot("n", "KL (nats)")
     side.add_scatter(
         x=NS, y=[best_of_n_kl(n) for n in NS], name="formula", line={"color": "#9A9A9A"}
     )
-    side.add_scatter(
-        x=NS, y=[0.0] * len(NS), name="exact", line={"color": COLOURS["kl"], "width": 3}
-    )
+    side.add_scatter(name="exact", line={"color": COLOURS["kl"], "width": 3})
     side.add_scatter(
         name="now", mode="markers", marker={"size": 10, "color": COLOURS["kl"]}, showlegend=False
     )

@@ -41,7 +41,7 @@ next_token_lab(load_policy("pocket-sft"), starts)"""
 
 BELOW_THE_FORMULA = """probe.graphs().some((graph) => {
   const [formula, exact] = graph.data;
-  return formula.name === "formula" && exact.x.length === formula.x.length
+  return formula.name === "formula" && exact.x && exact.x.length === formula.x.length
     && exact.x.every((n, i) => n === formula.x[i] && exact.y[i] <= formula.y[i] + 1e-9);
 })"""
 """In the page, not only in Python: the exact KL stands at the same n as the formula, and never above it."""
