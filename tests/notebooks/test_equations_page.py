@@ -1,6 +1,7 @@
 """The page of all equations is what its script writes, and knows every tag's function and test."""
 
 import importlib.util
+import sys
 
 import nbformat
 import pytest
@@ -10,6 +11,7 @@ from tests.notebooks.test_equations import library_tags
 
 _spec = importlib.util.spec_from_file_location("equations_page", SOURCE / "equations.py")
 equations = importlib.util.module_from_spec(_spec)
+sys.modules[_spec.name] = equations  # where dataclasses look for their module
 _spec.loader.exec_module(equations)
 
 
