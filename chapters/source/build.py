@@ -3,7 +3,7 @@
 python chapters/source/build.py            # those that are out of step with their source
 python chapters/source/build.py 07 18      # these, whether they are or not
 python chapters/source/build.py --check    # only say whether all are in step (exit status 1 if not)
-python chapters/source/build.py --headers  # renew headers and README's map, without executing
+python chapters/source/build.py --headers  # renew headers, README's map and the page of equations, without executing
 """
 
 from __future__ import annotations
@@ -117,6 +117,15 @@ def renew_headers() -> None:
             write(nbformat.read(path, 4), name)
     if README.exists():
         README.write_text(with_map(README.read_text()))
+    renew_equations()
+
+
+def renew_equations() -> None:
+    """Write the page of equations anew: its formulas and links come from the chapters."""
+    sys.path.insert(0, str(SOURCE))
+    import equations
+
+    equations.write()
 
 
 def chapter_map() -> str:

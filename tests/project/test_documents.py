@@ -13,6 +13,7 @@ DOCUMENTS = [
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "data").rglob("*.md")),
     *(CHAPTERS / f"{name}.ipynb" for name in names()),
+    CHAPTERS / "equations.ipynb",
 ]
 TEXT = {".py", ".md", ".toml", ".yml", ".yaml", ".json", ".jsonl", ".ipynb", ".lock", ""}
 BUILT = {".git", ".venv", ".venv-bench", "build", "__pycache__", ".hypothesis", ".pytest_cache"}
