@@ -6,6 +6,7 @@ case of the silent-bug clinic.
 
 from . import (
     definitions,
+    direct_alignment,
     landscape,
     over_optimization,
     policy_gradients,
@@ -26,6 +27,7 @@ BY_CHAPTER = {
     "08_regularization": regularization.EXERCISES,
     "10_rejection_sampling": rejection_sampling.EXERCISES,
     "11_policy_gradients": policy_gradients.EXERCISES,
+    "12_direct_alignment": direct_alignment.EXERCISES,
     "18_over_optimization": over_optimization.EXERCISES,
 }
 ALL = tuple(exercise for group in BY_CHAPTER.values() for exercise in group)
