@@ -1,6 +1,7 @@
 """Models to numbers with intervals."""
 
 from .best_of_n import BestOfN, best_of_n
+from .displacement import AnswerMap, answer_map, follow_pair
 from .estimators import (
     Moments,
     drifted,
@@ -53,6 +54,9 @@ from .statistics import (
 )
 
 __all__ = [
+    "AnswerMap",
+    "answer_map",
+    "follow_pair",
     "Moments",
     "drifted",
     "estimator_moments",

@@ -3,6 +3,7 @@
 from .aggregation import aggregation_lab
 from .annotator import annotator_lab, prepare, refit
 from .best_of_n import best_of_n_lab
+from .displacement import displacement_lab
 from .divergence import divergence_lab
 from .kl_estimators import estimator_lab
 from .look_ahead import look_ahead_lab
@@ -17,6 +18,7 @@ from .walk import walk_lab
 __all__ = [
     "aggregation_lab",
     "annotator_lab",
+    "displacement_lab",
     "divergence_lab",
     "estimator_lab",
     "best_of_n_lab",

@@ -8,6 +8,7 @@ from .curves import (
     plot_rise_and_fall,
     plot_signs,
 )
+from .direct import plot_displaced, plot_pair_logps
 from .html import Scored, Table, answers_table, coloured_steps
 from .landscape import (
     plot_budgets,
@@ -61,11 +62,13 @@ __all__ = [
     "plot_calibration",
     "plot_climbs",
     "plot_compass",
+    "plot_displaced",
     "plot_effects",
     "plot_history",
     "plot_mirage",
     "plot_next_token",
     "plot_over_optimization",
+    "plot_pair_logps",
     "plot_plane",
     "plot_ppo_objective",
     "plot_proxy_and_gold",
