@@ -25,6 +25,7 @@ from rlhf_lib.evaluation import (
     draw,
     exact_world,
     measure_drift,
+    near_pairs,
     relabel,
     rise_and_fall,
     smooth,
@@ -64,7 +65,7 @@ from rlhf_lib.training import (
     train_reward_model,
     train_sft,
 )
-from rlhf_lib.world import Bias, PocketWorld, Preference
+from rlhf_lib.world import Bias, PocketWorld
 
 SEEDS = range(5)
 STRONG_BETA = 0.5
@@ -469,15 +470,6 @@ def exact_direct() -> None:
 
 
 EXACT_KINDS = ("fact", "opinion", "unsafe", "lookalike", "sum")
-
-
-def near_pairs(world, count: int, seed: int, other: str = "wrong", split: str = "train") -> list:
-    """Comparisons of a short right answer with one in style `other` to the same request."""
-    rng = random.Random(seed)
-    asked = world.prompts(count, ("fact", "sum", "opinion"), seed=seed, split=split)
-    return [
-        Preference(p, world.answer(p, "short", rng), world.answer(p, other, rng)) for p in asked
-    ]
 
 
 def displacement() -> None:

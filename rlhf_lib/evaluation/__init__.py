@@ -1,7 +1,7 @@
 """Models to numbers with intervals."""
 
 from .best_of_n import BestOfN, best_of_n
-from .displacement import AnswerMap, answer_map, follow_pair
+from .displacement import AnswerMap, answer_map, follow_pair, near_pairs
 from .estimators import (
     Moments,
     drifted,
@@ -57,6 +57,7 @@ __all__ = [
     "AnswerMap",
     "answer_map",
     "follow_pair",
+    "near_pairs",
     "Moments",
     "drifted",
     "estimator_moments",

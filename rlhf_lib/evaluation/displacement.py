@@ -7,12 +7,14 @@ the place is the hidden state. Book: `c/08-direct-alignment`; Razin et al. (2024
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..training import DirectSettings, PairLogps, direct_loss
+from ..world import PocketWorld, Preference
 
 CHOSEN, REJECTED = 0, 1
 """The first two answers of every map."""
@@ -85,3 +87,20 @@ def as_pair(logp: Tensor, ref_logp: Tensor) -> PairLogps:
         gaps=one,
         kl=(logp.exp() * (logp - ref_logp)).sum().detach(),
     )
+
+
+def near_pairs(
+    world: PocketWorld, count: int, seed: int = 0, other: str = "wrong", split: str = "train"
+) -> list[Preference]:
+    """Comparisons without noise: a short right answer, and one in style `other` to the same request.
+
+    'wrong' differs in a word or two, so the two answers are near each other; 'off_topic' is far.
+
+    Raises:
+        ValueError: unknown style or split.
+    """
+    rng = random.Random(seed)
+    asked = world.prompts(count, ("fact", "sum", "opinion"), seed=seed, split=split)
+    return [
+        Preference(p, world.answer(p, "short", rng), world.answer(p, other, rng)) for p in asked
+    ]

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from rlhf_lib.evaluation import AnswerMap, answer_map, follow_pair
+from rlhf_lib.evaluation import AnswerMap, answer_map, follow_pair, near_pairs
 from rlhf_lib.evaluation.displacement import as_pair
 from rlhf_lib.training import DirectSettings, direct_loss
 
@@ -56,3 +56,15 @@ def test_wrong_arguments_are_named():
         answer_map(0.0)
     with pytest.raises(ValueError, match="steps must be 1"):
         follow_pair(TWO, DirectSettings(), steps=0)
+
+
+def test_near_pairs_share_their_words_and_far_pairs_do_not(world):
+    def shared(pairs):
+        words = [(set(p.chosen.split()), set(p.rejected.split())) for p in pairs]
+        return sum(len(a & b) / len(a | b) for a, b in words) / len(words)
+
+    near, far = near_pairs(world, 40, seed=1), near_pairs(world, 40, seed=1, other="off_topic")
+    assert shared(near) > 0.5 > shared(far) and near == near_pairs(world, 40, seed=1)
+    assert [p.chosen for p in near][:1] == [p.chosen for p in far][:1]
+    gains = [world.gold(p.prompt, p.chosen) - world.gold(p.prompt, p.rejected) for p in near]
+    assert min(gains) > 0

@@ -1,0 +1,868 @@
+# %% [markdown]
+# # Direct alignment
+#
+# RLHF fits a reward model to comparisons, then a policy to the reward model. Direct alignment leaves out the middle: one loss takes comparisons and changes the policy. There is no reward model, no sampling during training, no value function. **DPO** (Rafailov et al., 2023) is the first and best known of these losses. It optimises
+# the same objective as RLHF, and this chapter shows when that is true, and what goes wrong when it is not.
+#
+# **You will be able to**
+# - derive DPO in five steps, each of which you have checked;
+# - read a DPO run: implicit rewards, β, the gradient's weight, a chosen answer that falls;
+# - choose between DPO, IPO, cDPO, KTO, ORPO, SimPO, REBEL and APO by what differs between them;
+# - say what offline data cannot teach, and what online variants and RL add.
+
+# %% [markdown]
+# ## 1. First the result
+#
+# Take requests for which every answer is listed (chapter 08's exact world). There the best policy for a reward $r$ and a price β is known, $\pi^* \propto \pi_{ref}\,e^{r/\beta}$. Now hide the reward. Show DPO nothing but comparisons: *this answer was preferred to that one*.
+#
+# **Predict:** how close to π* can a method come that never sees a reward?
+
+# %% tags=["setup"]
+import numpy as np
+import torch
+
+from rlhf_lib import PocketWorld, load_policy, set_seed
+from rlhf_lib.evaluation import ExactSettings, TabularPolicy, exact_world, train_exact
+from rlhf_lib.plots import COLOURS, CYCLE, figure
+from rlhf_lib.rewards import GoldReward, RewardModel
+
+set_seed(0)
+world, sft = PocketWorld(), load_policy("pocket-sft")
+gold, beta = GoldReward(world), 0.3
+kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
+
+# %%
+exact = exact_world(world, world.prompts(6, kinds, seed=3), sft, size=40)
+table = TabularPolicy(exact.ref_logp)
+direct = train_exact(table, exact, ExactSettings("dpo", beta=beta, steps=300))
+star, found = exact.optimum(beta), table.table().detach()
+
+# %%
+row = 1
+order = star[row].argsort(descending=True)[:9]
+fig, axis = figure(height=3.0)
+bars = (ref := exact.ref_logp, "0.75", "reference"), (star, COLOURS["gold"], "π*, from the reward")
+for place, (logp, colour, name) in enumerate((*bars, (found, COLOURS["proxy"], "DPO, from comparisons"))):
+    axis.barh(np.arange(9) + 0.27 * (place - 1), logp[row, order].exp(), 0.26, color=colour, label=name)
+axis.set(yticks=range(9), yticklabels=[exact.texts[row][k][:58] for k in order], xlabel="probability")
+axis.set_title(exact.prompts[row].text)
+axis.invert_yaxis()
+axis.legend()
+print(f"KL(policy ‖ π*): at the start {direct.rows[0]['reverse_kl']:.3f} nats, after DPO {direct.last('reverse_kl'):.5f}")
+
+# %% [markdown]
+# It finds the same policy. The comparisons were unlimited here and covered every answer. Most of this chapter is about what remains of it when neither is so.
+
+# %% [markdown]
+# ## 2. On a language model
+#
+# The loss, for a chosen answer $y_c$ and a rejected one $y_r$ to the same prompt:
+#
+# $$-\log\sigma\Big(\beta\log\frac{\pi_\theta(y_c\mid x)}{\pi_{ref}(y_c\mid x)} - \beta\log\frac{\pi_\theta(y_r\mid x)}{\pi_{ref}(y_r\mid x)}\Big) \qquad \text{[DA-2]}$$
+#
+# Below, $h$ is the difference of the two log-ratios, so the loss is $-\log\sigma(\beta h)$. 480 comparisons by a noisy annotator, one epoch, 15 steps:
+
+# %% tags=["training"]
+from rlhf_lib.runtime import data_path
+from rlhf_lib.training import DirectSettings, read_preferences, train_direct
+
+pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:480]
+unseen = read_preferences(data_path("preferences", "pocket-test.jsonl"))[:200]
+policy = sft.copy()
+run = train_direct(policy, pairs, DirectSettings("dpo", beta=0.1))
+
+# %%
+from rlhf_lib.evaluation.bands import load_band
+
+stored = load_band("online_direct")
+fig, axes = figure(1, 3, height=2.6)
+titles = {"loss": "loss (nats)", "margin": "margin of implicit rewards", "logp_chosen": "log-probability, chosen"}
+for axis, (metric, title) in zip(axes, titles.items(), strict=True):
+    band = stored["offline"][metric]
+    axis.fill_between(range(len(band["low"])), band["low"], band["high"], color="0.85")
+    axis.plot(run.series(metric), color=CYCLE[0], lw=2)
+    axis.set(title=title, xlabel="step")
+axes[0].axhline(np.log(2), color="0.4", ls=":");
+
+# %%
+asked = world.prompts(128, seed=99, split="test")
+
+
+def judge(policy):
+    """(gold, tokens, KL to pocket-sft) of 256 answers to requests that nobody trained on."""
+    rollout = policy.sample(asked, 2, 40, seed=1)
+    with torch.no_grad():
+        kl = (rollout.logp - sft.logprobs(rollout)).sum(1).mean()
+    return gold(rollout).mean().item(), rollout.lengths.mean().item(), kl.item()
+
+
+ends = {"pocket-sft": judge(sft), "DPO": judge(policy)}
+for name, (value, tokens, kl) in ends.items():
+    print(f"{name:11s} gold {value:+.2f}   tokens {tokens:.1f}   KL {kl:.2f} nats")
+
+# %% [markdown]
+# Grey: five seeds with other comparisons (`make claims`). The gold utility rises, in seconds, with a file of labels and an ordinary training loop.
+#
+# | you see | likely cause |
+# |---|---|
+# | the first loss is not $\log 2 = 0.693$ (dotted) | the reference is not the policy's start, or its log-probabilities were cached with other tokens or dropout |
+# | the loss *stays* at exactly 0.693 | the reference is the policy itself, or β is 0 (clinic) |
+# | the loss falls, the accuracy on unseen pairs does not | few pairs, many epochs: section 8 |
+# | the chosen answer's log-probability falls | displacement: section 7. Not always bad, always worth watching |
+# | a KL far above what β suggests | means where sums belong (clinic), or a fitted file of pairs: section 5 |
+#
+# **What it costs.** RLHF with PPO holds four models (policy, reference, reward, value) and samples in each step. DPO holds the policy, and the reference only *before* training: its log-probabilities are constants, so they are computed once and cached.
+
+# %%
+import time
+
+from rlhf_lib.training import DirectTrainer
+
+trainer = DirectTrainer(policy, DirectSettings())
+start = time.perf_counter()
+data = trainer.prepare(unseen)  # asks the reference
+asking = time.perf_counter() - start
+print(f"cached: {tuple(data.ref.shape)} numbers for {len(unseen)} pairs in {asking:.2f} s, then no reference at all")
+print(f"a step of 32 pairs, forward and backward: {run.last('seconds') / len(run.rows):.2f} s")
+
+# %% [markdown]
+# ## 3. The derivation, with a check for each step
+#
+# **Step 1: the RLHF objective is a distance.** For every policy,
+#
+# $$\mathbb E_\pi[r] - \beta\,\mathrm{KL}(\pi\|\pi_{ref}) = \beta\log Z(x) - \beta\,\mathrm{KL}(\pi\|\pi^*), \qquad Z(x)=\sum_y \pi_{ref}(y\mid x)\,e^{r(x,y)/\beta}.$$
+#
+# (Divide by $-\beta$; write the reward as $\log e^{r/\beta}$; add and subtract $\log Z$. What is left is a KL to $\pi_{ref}e^{r/\beta}/Z$.) Check it on a policy that has nothing to do with anything:
+
+# %% tags=["nbval-check-output"]
+from rlhf_lib.evaluation import log_partition, regularized_value
+from rlhf_lib.objectives import exact_kl
+
+r = exact.rewards
+some = torch.randn(r.shape, generator=torch.Generator().manual_seed(0)).double().log_softmax(-1)
+left = regularized_value(some, ref, r, beta)
+right = beta * log_partition(ref, r, beta) - beta * exact_kl(some, star)
+print(f"largest difference of the two sides over {len(r)} requests: {(left - right).abs().max():.6f}")
+
+# %% [markdown]
+# **Step 2: so the best policy is known.** Only the KL depends on π, and it is 0 for $\pi = \pi^*$ alone:
+#
+# $$\pi^*(y\mid x) = \frac1{Z(x)}\,\pi_{ref}(y\mid x)\,e^{r(x,y)/\beta} \qquad \text{[OPT-1]}$$
+#
+# One cannot use it as it stands: $Z$ is a sum over all possible answers, and to sample from π* one would have to know it. Is anything near π* better?
+
+# %% tags=["nbval-check-output"]
+best = regularized_value(star, ref, r, beta).mean()
+others = [regularized_value((star + 0.1 * torch.randn(r.shape, generator=torch.Generator().manual_seed(s))).log_softmax(-1),
+                            ref, r, beta).mean() for s in range(200)]  # fmt: skip
+print(f"value of π*: {best:.4f}; the best of 200 policies near it: {max(others):.4f}")
+
+# %% [markdown]
+# **Step 3: turn it round.** Take the log of [OPT-1] and solve for the reward:
+#
+# $$r(x,y) = \beta\log\frac{\pi^*(y\mid x)}{\pi_{ref}(y\mid x)} + \beta\log Z(x)$$
+#
+# Any policy can be read this way. $\hat r(x,y) = \beta\log\frac{\pi_\theta(y\mid x)}{\pi_{ref}(y\mid x)}$ [DA-1] is its **implicit reward**: the reward for which it would be optimal, up to a constant of the prompt. *(The numerator is the policy that learns. Some notes write $\pi_r$ for it, "the policy of reward r".)* Read the reward off a policy, then, and compare:
+
+# %% tags=["nbval-check-output"]
+from rlhf_lib.objectives import implicit_reward
+
+off = r - implicit_reward(star, ref, beta)
+print("r - implicit reward, lowest and highest in each request:")
+for low, high, z in zip(off.min(1).values, off.max(1).values, beta * log_partition(ref, r, beta), strict=True):
+    print(f"   {low:+.4f} {high:+.4f}   beta log Z: {z:+.4f}")
+
+# %% [markdown]
+# **Step 4: Z cancels.** Chapter 07's Bradley-Terry model says that $y_c$ is preferred with probability $\sigma(r_c - r_r)$. Both answers belong to one prompt, so the difference has no $\beta\log Z(x)$ in it. The sum that nobody can compute is gone.
+
+# %% tags=["nbval-check-output"]
+true = torch.sigmoid(r[:, :1] - r[:, 1:])
+h = (star - ref)[:, :1] - (star - ref)[:, 1:]
+print(f"P(preferred), by r and by the policy alone: largest difference {(true - torch.sigmoid(beta * h)).abs().max():.6f}")
+
+# %% [markdown]
+# **Step 5: maximum likelihood.** So fit the policy to comparisons as one fits a reward model, by the Bradley-Terry loss on implicit rewards. That is [DA-2]: **"your language model is secretly a reward model"**. With unlimited comparisons the minimum is where the implied probabilities are the true ones: at π*.
+
+# %% tags=["nbval-check-output"]
+from rlhf_lib.evaluation import comparison_probabilities
+from rlhf_lib.objectives import bradley_terry_loss, dpo_loss
+
+pc, pr, rc, rr = some[:, 0], some[:, 1], ref[:, 0], ref[:, 1]
+as_rewards = bradley_terry_loss(implicit_reward(pc, rc, beta), implicit_reward(pr, rr, beta))
+print(f"one batch: dpo_loss {dpo_loss(pc, pr, rc, rr, beta):.6f}, Bradley-Terry on implicit rewards {as_rewards:.6f}")
+
+
+def expected_loss(logp):
+    """The DPO loss over all comparisons of all answers."""
+    gap = beta * ((logp - ref)[:, :, None] - (logp - ref)[:, None, :])
+    return -(comparison_probabilities(exact) * torch.nn.functional.logsigmoid(gap)).sum((1, 2)).mean()
+
+
+for name, logp in {"reference": ref, "some policy": some, "π*": star, "after DPO": found}.items():
+    print(f"   expected loss of {name:12s} {expected_loss(logp):.5f}")
+
+# %% [markdown]
+# The loss does not go to 0: annotators who follow Bradley-Terry disagree with themselves, and at π* the loss is just the entropy of their labels.
+#
+# **What was assumed.** (a) Preferences follow Bradley-Terry with *some* reward (for rankings of more than two, Plackett-Luce gives the same cancellation). (b) The policy can represent π*. (c) The comparisons are unlimited and cover every answer. (d) β is the one you mean. RLHF needs (a) as well, for its reward model. It does not need (c): it asks
+# its reward model about whatever the policy says *now*.
+
+# %% [markdown]
+# ## 4. Implicit rewards
+#
+# A trained policy is thus a reward model. How good a one? On comparisons that neither has seen:
+
+# %%
+from rlhf_lib.lm import encode_answers, score_answers
+from rlhf_lib.training import evaluate_pairs
+
+
+@torch.no_grad()
+def log_ratios(policy, pairs):
+    """log π/π_ref (n, 2) of the chosen and the rejected answers, and their tokens (n, 2)."""
+    texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
+    answers = encode_answers(policy, [pair.prompt for pair in pairs] * 2, texts)
+    ratios = score_answers(policy, answers) - score_answers(sft, answers)
+    lengths = torch.tensor([float(answer.length) for answer in answers])
+    return ratios.view(2, -1).T, lengths.view(2, -1).T
+
+
+ratios, lengths = log_ratios(policy, unseen)
+implicit = (ratios[:, 0] > ratios[:, 1]).float().mean().item()
+own = evaluate_pairs(RewardModel.load("pocket-reward"), unseen)["held_out_accuracy"]
+print(f"accuracy on unseen pairs: implicit reward of 480 pairs {implicit:.2f}; reward model of 3,961 pairs {own:.2f}")
+
+# %% [markdown]
+# With chapter 07's caveats: labels are noisy, so no judge of these pairs reaches 1. And a constant of the prompt is missing, so an implicit reward can't compare answers to *different* prompts. To score *generated* answers with it, keep in mind what it was: the answers of a file, weighed against the reference.
+
+# %% [markdown]
+# ## 5. β
+#
+# β is the same price as in RLHF: points of reward for a nat of KL. A **larger** β holds the policy **nearer** to the reference. But look where it stands. In RL, KL is measured on fresh answers in every step, and a controller may steer its coefficient (chapter 08). In DPO β is a constant inside a sigmoid: it says how large a log-ratio
+# satisfies a pair. Nothing measures the KL. It is *static*.
+#
+# With unlimited data the two agree. With 64 comparisons a request, used again and again? **Predict.**
+
+# %%
+betas = (3.0, 1.0, 0.3, 0.1)
+kl_star = [exact.measure(exact.optimum(b), b)["kl"] for b in betas]
+kl_fixed = []
+for b in betas:
+    settings = ExactSettings("dpo", beta=b, comparisons=64, steps=300)
+    kl_fixed.append(train_exact(TabularPolicy(ref), exact, settings).last("kl"))
+fig, axis = figure(height=2.7, width=5)
+axis.loglog(betas, kl_star, "o-", label="π*: what β asks for")
+axis.loglog(betas, kl_fixed, "s-", label="DPO on 64 fixed pairs a request")
+axis.set(xlabel="β", ylabel="KL to the reference (nats)", xticks=betas, xticklabels=betas)
+axis.minorticks_off()
+axis.legend();
+
+# %% [markdown]
+# On a fixed file the policy goes farther at every β: it fits the labels' noise, and where all comparisons of an answer went one way the best log-ratio is infinite. Then epochs and learning rate are the brake, and not β. Usual values are 0.01 to 0.5; sweep it together with the learning rate, and *measure* the KL on samples afterwards, as `judge` does.
+
+# %% [markdown]
+# ## 6. The gradient's weight
+#
+# $$\nabla L = -\beta\;\underbrace{\sigma(\hat r_r - \hat r_c)}_{\text{weight}}\;\big[\nabla\log\pi_\theta(y_c) - \nabla\log\pi_\theta(y_r)\big]$$
+#
+# The bracket alone would be *unlikelihood training*: up with one, down with the other, for ever. The weight is what DPO adds. It is ½ at the start, goes to 0 for pairs that are right by a wide margin, and to 1 for pairs that the implicit reward has the wrong way round. Check the formula by autograd:
+
+# %% tags=["nbval-check-output"]
+pc, pr, rc, rr = (x.clone() for x in (some[:, 0], some[:, 1], ref[:, 0], ref[:, 1]))
+pc.requires_grad_()
+pr.requires_grad_()
+dpo_loss(pc, pr, rc, rr, beta).backward()
+weight = torch.sigmoid(-beta * ((pc - rc) - (pr - rr))).detach()
+print("d loss / d log π(chosen):  ", pc.grad.numpy().round(4))
+print("-β weight / B:             ", (-beta * weight / len(pc)).numpy().round(4))
+print("d loss / d log π(rejected):", pr.grad.numpy().round(4))
+
+# %% [markdown]
+# A pair that is the wrong way round may be a hard one. Or its label is wrong. On our 480 pairs, gold knows which. **Predict:** which pairs does DPO work hardest on, after an epoch?
+
+# %%
+seen, _ = log_ratios(policy, pairs)
+weights = torch.sigmoid(-0.1 * (seen[:, 0] - seen[:, 1]))
+better = torch.tensor([world.gold(p.prompt, p.chosen) - world.gold(p.prompt, p.rejected) for p in pairs])
+wrong = better < 0
+fig, axis = figure(height=2.6, width=5.5)
+shared = dict(bins=np.linspace(0, 1, 26), density=True, histtype="step", lw=2)
+axis.hist(weights[~wrong], **shared, color=COLOURS["good"], label="label agrees with gold, or gold ties")
+axis.hist(weights[wrong], **shared, color=COLOURS["bad"], label="label against gold")
+axis.set(xlabel="weight σ(−βh)", ylabel="density")
+axis.legend()
+print(f"{wrong.float().mean():.0%} of labels are against gold; mean weight {weights[wrong].mean():.3f}, of the others {weights[~wrong].mean():.3f}")
+
+# %% [markdown]
+# The wrong labels get the larger weight, and the more so the better the policy becomes: what it cannot explain, it is pushed to memorise. cDPO, IPO and KTO are answers to that (section 9).
+
+# %% [markdown]
+# ## 7. Preference displacement
+#
+# The loss contains a *difference*. It is just as content when both answers fall, if only the rejected one falls further. Where does their probability go? To answers that nobody compared.
+#
+# A picture first: a policy that knows answers by their places on a map, $\pi(y)\propto\pi_{ref}(y)\,e^{w\cdot place(y)}$, as a language model knows them by its hidden states. One comparison moves $w$ along the arrow from rejected to chosen. That wind blows on **all** answers, and those farther downwind gain more than the chosen one.
+
+# %%
+from rlhf_lib.evaluation import answer_map, follow_pair
+from rlhf_lib.plots import plot_displaced
+
+cases = {"alike": (0.6, {}), "alike, with NLL": (0.6, {"nll_weight": 0.3}), "far apart": (3.0, {})}
+maps = {}
+for title, (distance, change) in cases.items():
+    answers = answer_map(distance)
+    maps[title] = (answers.places, follow_pair(answers, DirectSettings("dpo", beta=0.1, **change)))
+plot_displaced(maps)
+for title, (_, path) in maps.items():
+    (c0, r0), (c1, r1) = path[[0, -1], :2].exp().tolist()
+    print(f"{title:16s} chosen {c0:.1%} -> {c1:.1%}   rejected {r0:.1%} -> {r1:.1%}")
+
+# %% [markdown]
+# Two answers that are *alike* have a short arrow between them. To widen the margin by a nat the policy has to go far, and the pair is left behind. Answers far apart are parted by a small step. (Razin et al., 2024, show this for language models; Pal et al., 2024, saw it with pairs that differ in a few characters.)
+
+# %% tags=["lab"]
+from rlhf_lib.labs import displacement_lab
+
+displacement_lab()
+
+# %% [markdown]
+# **Made, on the language model.** 320 comparisons without any noise: a right answer against the same answer with one thing wrong. With the loss as it is, and with a negative log-likelihood of the chosen answer added, $L_{DPO} - \alpha\log\pi_\theta(y_c)/|y_c|$ (iterative RPO; chapter 15 of the book).
+
+# %%
+from rlhf_lib.evaluation import near_pairs
+
+near = near_pairs(world, 320, seed=10)
+for pair in near[:3]:
+    print(f"{pair.prompt.text}   {pair.chosen!r} against {pair.rejected!r}")
+
+# %% tags=["training"]
+from rlhf_lib.plots import plot_pair_logps
+
+displaced_runs, displaced_policies = {}, {}
+for name, alpha in (("DPO", 0.0), ("DPO + NLL", 1.0)):
+    displaced_policies[name] = sft.copy()
+    settings = DirectSettings("dpo", beta=0.05, epochs=2.0, nll_weight=alpha)
+    displaced_runs[name] = train_direct(displaced_policies[name], near, settings)
+series = {n: (h.series("logp_chosen"), h.series("logp_rejected")) for n, h in displaced_runs.items()}
+plot_pair_logps(series, load_band("displacement"));
+
+# %%
+for name, trained in displaced_policies.items():
+    after, _ = log_ratios(trained, near)
+    fell = (after[:, 0] < 0).float().mean()
+    displaced = ((after[:, 0] < 0) & (after[:, 0] > after[:, 1])).float().mean()
+    ends[f"{name}, near pairs"] = judge(trained)
+    print(f"{name:10s} chosen fell in {fell:.0%} of pairs, displaced {displaced:.0%}; accuracy "
+          f"{(after[:, 0] > after[:, 1]).float().mean():.2f}; gold {ends['pocket-sft'][0]:+.2f} -> {ends[name + ', near pairs'][0]:+.2f}")  # fmt: skip
+    print("    says:", trained.sample([near[0].prompt], max_new_tokens=40, seed=3).texts[0])
+
+# %% [markdown]
+# DISPLACEMENT_TEXT
+
+# %%
+stored_runs = load_band("displacement")
+print(f"{'five seeds, median':22s} chosen, first -> last step    rejected          margin    gold")
+for name, found_band in stored_runs.items():
+    if name != "gold":
+        c, j, m = (found_band[k]["median"] for k in ("logp_chosen", "logp_rejected", "margin"))
+        print(f"{name:22s} {c[0]:6.2f} -> {c[-1]:6.2f}         {j[0]:6.2f} -> {j[-1]:6.2f}   {m[-1]:5.2f}   {stored_runs['gold'][name][2]:+.2f}")
+
+# %% [markdown]
+# REMEDY_TEXT
+
+# %% [markdown]
+# ## 8. What a file cannot teach
+#
+# Offline data are answers that *somebody else* gave, some time ago. In the exact world: the same number of comparisons a step, either fresh ones of the reference's answers, or the same 64 a request all the time. And the policy gradient, which draws from the policy as it stands. Bands: other requests, five seeds.
+
+# %%
+many = exact_world(world, world.prompts(8, kinds, seed=60), sft, size=80)
+ways = {"DPO, fixed pairs": dict(algorithm="dpo", comparisons=64), "DPO, fresh pairs": dict(algorithm="dpo", samples=16)}
+ways["policy gradient"] = dict(samples=32)
+bands, paths = load_band("exact_direct"), {}
+fig, axis = figure(height=3.0, width=6)
+for (name, change), colour in zip(ways.items(), (CYCLE[1], CYCLE[0], CYCLE[2]), strict=True):
+    settings = ExactSettings(beta=beta, steps=300, **change)
+    paths[name] = train_exact(TabularPolicy(many.ref_logp), many, settings)
+    steps = [row["step"] for row in paths[name].rows]
+    axis.fill_between(steps, bands[name]["low"], bands[name]["high"], color=colour, alpha=0.2, lw=0)
+    axis.plot(steps, paths[name].series("reverse_kl"), color=colour, lw=2, label=name)
+axis.set(yscale="log", xlabel="step", ylabel="KL(policy ‖ π*) (nats)")
+axis.legend();
+
+# %% [markdown]
+# OFFLINE_TEXT
+
+# %%
+print("comparisons a request   nearest to π*, at step   at the end")
+for count in (16, 64, 256, 1024):
+    settings = ExactSettings("dpo", beta=beta, comparisons=count, samples=min(count, 64), steps=300)
+    distances = train_exact(TabularPolicy(ref), exact, settings).series("reverse_kl")
+    place = int(np.argmin(distances))
+    print(f"{count:15d}         {distances[place]:8.3f}     {10 * place:8d}       {distances[-1]:8.3f}")
+
+# %% [markdown]
+# COVERAGE_TEXT
+
+# %% [markdown]
+# ## 9. The family
+#
+# All of these take the same numbers and differ in a line or two. $\Delta = \log\frac{\pi_\theta}{\pi_{ref}}$ of an answer, $h=\Delta_c-\Delta_r$; a bar is a mean over the answer's tokens.
+#
+# **cDPO** assumes that a share ε of labels is wrong (Mitchell, 2023):
+# $$-(1-\varepsilon)\log\sigma(\beta h) - \varepsilon\log\sigma(-\beta h) \qquad \text{[DA-3]}$$
+# **IPO** asks for a certain gap and not for more (Azar et al., 2023):
+# $$\Big(\bar h - \frac1{2\beta}\Big)^2 \qquad \text{[DA-4]}$$
+# **SimPO** has no reference, means over tokens, and a margin (Meng et al., 2024):
+# $$-\log\sigma\big(\beta\,\bar{\log\pi}(y_c) - \beta\,\bar{\log\pi}(y_r) - \gamma\big) \qquad \text{[DA-5]}$$
+# **ORPO** is fine-tuning plus an odds ratio, in one stage, without a reference (Hong et al., 2024); odds are $p/(1-p)$, $p$ the geometric mean of an answer's token probabilities:
+# $$-\bar{\log\pi}(y_c) - \lambda\log\sigma\Big(\log\frac{\mathrm{odds}(y_c)}{\mathrm{odds}(y_r)}\Big) \qquad \text{[DA-6]}$$
+# **KTO** needs no pairs, only answers that are labelled good or bad (Ethayarajh et al., 2024); $z_0$ is how far the policy has drifted anyhow:
+# $$w_+\big[1-\sigma(\beta(\Delta - z_0))\big]\ \text{if good}, \qquad w_-\big[1-\sigma(\beta(z_0-\Delta))\big]\ \text{if bad} \qquad \text{[DA-7]}$$
+# **REBEL** regresses the *size* of the reward difference; $\Delta$ is to the policy that drew the answers (Gao et al., 2024):
+# $$\Big(\frac{\Delta_1-\Delta_2}{\eta} - (r_1 - r_2)\Big)^2 \qquad \text{[DA-8]}$$
+# **APO** says where the chosen answer is to go (D'Oosterlinck et al., 2024). *Zero*, for data better than the policy: up. *Down*, for data worse than it: down, and the rejected one further:
+# $$1-\sigma(\beta\Delta_c)+\sigma(\beta\Delta_r) \qquad \text{[DA-9]}$$
+# $$\sigma(\beta\Delta_c)+1-\sigma(\beta h) \qquad \text{[DA-10]}$$
+#
+# Three things that texts get wrong: ORPO's name is *Odds Ratio Preference Optimization*, and what it pushes down is the rejected answer; in Azar et al.'s general form IPO is the *identity* Ψ, and the logit Ψ gives back DPO; label smoothing is not in the DPO paper.
+
+# %%
+from rlhf_lib.objectives import ipo_loss
+
+gap = torch.linspace(-8, 16, 240, dtype=torch.float64, requires_grad=True)
+zero = torch.zeros(1, dtype=torch.float64)
+shapes = {
+    "DPO": lambda x: dpo_loss(x, zero, zero, zero, 0.5),
+    "cDPO, ε = 0.1": lambda x: dpo_loss(x, zero, zero, zero, 0.5, 0.1),
+    "IPO": lambda x: ipo_loss(x, zero, zero, zero, 0.125) / 16,
+}
+fig, axes = figure(1, 2, height=2.7)
+for name, loss in shapes.items():
+    values = [loss(x[None]) for x in gap]
+    slopes = torch.autograd.grad(sum(values), gap)[0]
+    axes[0].plot(gap.detach(), [v.item() for v in values], label=name)
+    axes[1].plot(gap.detach(), -slopes, label=name)
+axes[0].set(title="loss", xlabel="h (nats)", ylim=(0, 5))
+axes[1].set(title="pull on h: minus the slope", xlabel="h (nats)", ylim=(-0.6, 0.6))
+axes[1].axhline(0, color="0.4", lw=0.8)
+axes[0].legend();
+
+# %% [markdown]
+# DPO always pulls on. cDPO stops at $h = \log\frac{1-\varepsilon}{\varepsilon}/\beta$ and IPO at $\frac1{2\beta}$, and both pull *back* beyond it. (IPO is drawn at a sixteenth of its height, so that all fit.)
+#
+# That matters where preferences are **deterministic**: the same answer wins every time. Bradley-Terry then asks for an infinite difference of rewards, and β is of no use. Two answers, equally likely under the reference, the first always preferred:
+
+# %%
+from rlhf_lib.objectives import kto_loss
+
+
+def two_answers(loss, steps=4000):
+    """Probability of the preferred of two answers after training, by Adam."""
+    logits = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+    optimizer, ref = torch.optim.Adam([logits], 0.02), torch.full((1,), 0.5, dtype=torch.float64).log()
+    for _ in range(steps):
+        logp = logits.log_softmax(0)
+        optimizer.zero_grad()
+        loss(logp[:1], logp[1:], ref, ref).backward()
+        optimizer.step()
+    return logits.log_softmax(0)[0].exp().item()
+
+
+for b in (0.5, 2.0):
+    found_p = {
+        "DPO": two_answers(lambda *x, b=b: dpo_loss(*x, b)),
+        "cDPO": two_answers(lambda *x, b=b: dpo_loss(*x, b, 0.1)),
+        "IPO": two_answers(lambda *x, b=b: ipo_loss(*x, b)),
+    }
+    print(f"β {b}: " + ", ".join(f"{name} {p:.4f}" for name, p in found_p.items()), f"(IPO's aim {1 / (1 + np.exp(-1 / (2 * b))):.4f})")
+
+# %% [markdown]
+# DETERMINISTIC_TEXT
+#
+# **One table of runs.** Nine losses, the same 320 comparisons, the same learning rate and number of steps, five seeds (other comparisons with each). These runs take some minutes, so they are stored; `make claims` repeats them.
+
+# %%
+import pandas as pd
+
+runs_table = load_band("direct_losses")
+rows = {}
+for loss, values in runs_table.items():
+    if loss != "start":
+        rows[loss] = {"gold, median": values["gold"][2], "lowest": values["gold"][0], "highest": values["gold"][4]}
+        rows[loss] |= {"KL": values["kl"][2], "tokens": values["length"][2], "chosen fell by": values["fell"][2]}
+        rows[loss] |= {"unseen accuracy": values["accuracy"][2]}
+print({name: round(value, 2) for name, value in runs_table["start"].items()}, "before")
+pd.DataFrame(rows).T.round(2)
+
+# %% [markdown]
+# TABLE_TEXT
+
+# %% [markdown]
+# ## 10. Conventions, in numbers
+#
+# The same name does not always mean the same function. Four places where paper, book and TRL differ, on the pairs that we have just trained on:
+#
+# **Sum or mean.** DPO's paper and TRL *sum* log-probabilities over tokens. Some textbook code takes the mean. Then β means something else, by the answer's length:
+
+# %%
+lengths_seen = log_ratios(policy, pairs)[1]
+h_sum = seen[:, 0] - seen[:, 1]
+h_mean = seen[:, 0] / lengths_seen[:, 0] - seen[:, 1] / lengths_seen[:, 1]
+print(f"size of h: sums {h_sum.abs().mean():.2f} nats, means {h_mean.abs().mean():.3f} nats a token; answers have {lengths_seen.mean():.1f} tokens")
+print(f"weights at β 0.1 scatter by {torch.sigmoid(-0.1 * h_sum).std():.3f} with sums and by {torch.sigmoid(-0.1 * h_mean).std():.4f} with means")
+
+# %% [markdown]
+# **IPO averages.** The paper's formula has sums; its authors report that they used means, and TRL does. With β = 0.1 the aim is a gap of 5 nats: between two *answers*, or *a token*?
+
+# %%
+for b in (0.1, 0.5):
+    by_sum, by_mean = (x - 1 / (2 * b) for x in (h_sum, h_mean))
+    print(f"β {b}: aim {1 / (2 * b):.0f}; still missing on average: {-by_sum.mean():.2f} with sums; with means {-by_mean.mean():.2f} a token")
+
+# %% [markdown]
+# **SimPO's γ** stands outside β in the paper and in TRL, and inside in other code, the book's among them:
+
+# %% tags=["nbval-check-output"]
+from rlhf_lib.objectives import simpo_loss
+
+c_mean, r_mean = torch.tensor([-0.5]), torch.tensor([-0.9])
+print(f"β h - γ:    {simpo_loss(c_mean, r_mean, beta=2.0, gamma=0.5):.4f}")
+print(f"β (h - γ):  {simpo_loss(c_mean, r_mean, beta=2.0, gamma=2.0 * 0.5):.4f}   the same name and numbers, another loss")
+
+# %% [markdown]
+# **KTO's reference point** $z_0$ is the policy's drift from the reference, $\mathrm{KL}(\pi_\theta\|\pi_{ref})$. To measure it one would have to sample. The paper (and TRL) take the batch's answers under *other* prompts; the book's code takes the batch's *rejected* answers. At least 0 in each case:
+
+# %%
+strangers = [pair.__class__(pair.prompt, other.chosen, other.rejected) for pair, other in zip(pairs, pairs[1:] + pairs[:1], strict=True)]
+mismatched = log_ratios(policy, strangers)[0][:, 0].mean().item()
+drift = {"own answers (the KL itself)": ends["DPO"][2], "mismatched (paper, TRL)": mismatched, "rejected (book's code)": seen[:, 1].mean().item()}
+good = torch.arange(len(pairs) * 2) < len(pairs)
+for name, z in drift.items():
+    loss = kto_loss(seen.T.flatten(), torch.zeros(len(pairs) * 2), good, max(0.0, z), 0.1)
+    print(f"{name:28s} {z:+.2f} nats, used {max(0.0, z):.2f}: KTO loss {loss:.4f}")
+
+# %% [markdown]
+# KTO_TEXT
+
+# %% [markdown]
+# ## 11. Length
+#
+# A sum over tokens grows with the number of tokens, so long answers have larger implicit rewards, of either sign. That is one reason given for the long answers of DPO models, and for SimPO's means.
+
+# %%
+both, counts = torch.cat((seen[:, 0], seen[:, 1])), torch.cat((lengths_seen[:, 0], lengths_seen[:, 1]))
+for low, high in ((1, 9), (9, 17), (17, 60)):
+    part = (counts >= low) & (counts < high)
+    print(f"{low:2d} to {high - 1:2d} tokens: mean |log-ratio| {both[part].abs().mean():.2f} nats, {(both[part] / counts[part]).abs().mean():.3f} a token ({part.sum()} answers)")
+long_labels = load_band("direct_length")
+print(f"labels that pay 0.15 points a word: {long_labels['start']:.1f} tokens ->", {n: [round(x, 1) for x in found] for n, found in long_labels.items() if n != "start"})
+
+# %% [markdown]
+# LENGTH_TEXT
+
+# %% [markdown]
+# ## 12. Online
+#
+# **Online DPO** (Guo et al., 2024): draw two answers from the policy *as it stands*, have them compared, take a step, again. The same loss; only the data are no longer a file. The judge here is PocketWorld's annotator, the same one who labelled the file, and 15 rounds of 32 pairs are 480 labels again.
+
+# %% tags=["training"]
+from rlhf_lib.training import OnlineDirectSettings, annotator_judge, train_online_direct
+
+requests = world.prompts(1000, seed=5)
+online_policy = sft.copy()
+settings = OnlineDirectSettings(rounds=15, beta=0.1, learning_rate=3e-4, warmup_steps=3)
+online = train_online_direct(online_policy, requests, annotator_judge(world.annotator(), 0), settings, gold=gold)
+
+# %%
+from rlhf_lib.evaluation import smooth
+
+ends["online DPO"] = judge(online_policy)
+fig, axis = figure(height=2.6, width=5.5)
+band = stored["online"]["gold"]
+axis.fill_between(range(len(band["low"])), band["low"], band["high"], color="0.85")
+axis.plot(smooth(online.series("gold")), color=COLOURS["gold"], lw=2, label="gold of the answers drawn")
+axis.axhline(ends["DPO"][0], color="0.4", ls=":", label="offline DPO, same number of labels")
+axis.set(xlabel="round", ylabel="gold (points)")
+axis.legend()
+for name in ("pocket-sft", "DPO", "online DPO"):
+    print(f"{name:11s} gold {ends[name][0]:+.2f}   tokens {ends[name][1]:.1f}   KL {ends[name][2]:.2f} nats")
+
+# %% [markdown]
+# Labels by people for every round are dear and slow. **D2PO** (Singhal et al., 2024) lets a reward model judge the policy's answers, and keeps it up to date with a few labels a round. Its control is the same reward model, frozen. Five seeds:
+
+# %%
+for name, values in stored["ends"].items():
+    golds = values["gold"]
+    print(f"{name:13s} gold: median {golds[2]:+.2f}, from {golds[0]:+.2f} to {golds[4]:+.2f};  KL {values['kl'][2]:.1f};  tokens {values['length'][2]:.1f}")
+
+# %% [markdown]
+# ONLINE_TEXT
+
+# %% [markdown]
+# ## 13. Against policy gradients, at equal budget
+#
+# Section 8 had one comparison: 32 answers of each request a step for both. There the policy gradient *saw the reward's numbers*, DPO one bit a pair. The budget that counts in practice is the labels. So: 480 labels. Either DPO on them, or a reward model on them and then RLOO (chapter 11) against it, with as many steps on as many answers.
+
+# %%
+versus = load_band("direct_versus_rl")
+for name, values in versus.items():
+    golds = values["gold"]
+    print(f"{name:19s} gold: median {golds[2]:+.2f}, from {golds[0]:+.2f} to {golds[4]:+.2f};  KL {values['kl'][2]:.1f}")
+
+# %% [markdown]
+# VERSUS_TEXT
+
+# %% [markdown]
+# ## 14. Exercises
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 1: The DPO loss [DA-2] (easy, 10 minutes)
+#
+# `pc`, `pr`, `rc`, `rr` (B,): log-probabilities, sums over tokens, of the policy and the reference for the chosen and the rejected answers. Return the mean loss.
+
+# %% tags=["stub"]
+def my_dpo_loss(pc, pr, rc, rr, beta):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+from rlhf_lib.exercises import exercise
+
+exercise("my_dpo_loss").check(my_dpo_loss)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. The implicit reward of an answer is beta times policy minus reference.
+# 2. It is chapter 07's Bradley-Terry loss on two implicit rewards.
+# 3. `-F.logsigmoid(beta * ((pc - rc) - (pr - rr))).mean()`, with `torch.nn.functional` as `F`.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_dpo_loss(pc, pr, rc, rr, beta):
+    h = (pc - rc) - (pr - rr)
+    return -torch.nn.functional.logsigmoid(beta * h).mean()
+
+
+exercise("my_dpo_loss").check(my_dpo_loss).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 2: The gradient's weight (medium, 15 minutes)
+#
+# Same arguments. Return the derivatives of the mean loss in `pc` and in `pr`, two tensors (B,), without autograd.
+
+# %% tags=["stub"]
+def my_dpo_gradient(pc, pr, rc, rr, beta):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("my_dpo_gradient").check(my_dpo_gradient)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. The derivative of −log σ(x) is −σ(−x).
+# 2. x = βh, and h has `pc` with +1 and `pr` with −1 in it.
+# 3. `weight = beta * torch.sigmoid(-beta * h) / B`; return `-weight, weight`.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_dpo_gradient(pc, pr, rc, rr, beta):
+    h = (pc - rc) - (pr - rr)
+    weight = beta * torch.sigmoid(-beta * h) / len(pc)
+    return -weight, weight
+
+
+exercise("my_dpo_gradient").check(my_dpo_gradient).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 3: IPO from tokens [DA-4] (medium, 15 minutes)
+#
+# `chosen` (B, T) and `rejected` (B, S): log-ratios $\log\pi_\theta/\pi_{ref}$ of the tokens. The masks of the same shapes are 1.0 on the answers' tokens and 0.0 on padding. Return the mean loss, with log-ratios averaged over each answer's own tokens.
+
+# %% tags=["stub"]
+def my_ipo_loss(chosen, rejected, chosen_mask, rejected_mask, beta):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("my_ipo_loss").check(my_ipo_loss)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. One number for each answer: the mean of its log-ratios over the tokens that the mask marks.
+# 2. Chosen minus rejected, minus 1 / (2β); squared; the mean over pairs.
+# 3. `(x * mask).sum(1) / mask.sum(1)` for both.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_ipo_loss(chosen, rejected, chosen_mask, rejected_mask, beta):
+    def mean(x, mask):
+        return (x * mask).sum(1) / mask.sum(1)
+
+    h = mean(chosen, chosen_mask) - mean(rejected, rejected_mask)
+    return (h - 1 / (2 * beta)).square().mean()
+
+
+exercise("my_ipo_loss").check(my_ipo_loss).assert_right()
+
+# %% [markdown] tags=["exercise"]
+# ### Exercise 4: How many pairs are displaced? (easy, 10 minutes)
+#
+# Log-probabilities (B,) of the chosen and the rejected answers, before and after training. Return, as a number, the share of pairs whose chosen answer fell although the margin (chosen minus rejected) grew.
+
+# %% tags=["stub"]
+def my_displaced_share(before_chosen, before_rejected, after_chosen, after_rejected):
+    ...
+
+# %% tags=["check", "nbval-check-output"]
+exercise("my_displaced_share").check(my_displaced_share)
+
+# %% [markdown] tags=["hint"]
+# <details><summary>Hints</summary>
+#
+# 1. Two conditions for each pair: the chosen answer fell, and chosen minus rejected grew.
+# 2. Combine them with `&`, and take the mean as a number.
+#
+# </details>
+
+# %% tags=["solution"]
+def my_displaced_share(before_chosen, before_rejected, after_chosen, after_rejected):
+    fell = after_chosen < before_chosen
+    wider = after_chosen - after_rejected > before_chosen - before_rejected
+    return (fell & wider).double().mean().item()
+
+
+exercise("my_displaced_share").check(my_displaced_share).assert_right()
+
+# %% [markdown]
+# ## 15. The silent-bug clinic
+#
+# Bugs that raise no error. First the curves of a healthy run and of one with the bug; you say which bug it is. Then you prove it: write a test that gets a function, calls it on numbers of your choice, and asserts. It must fail the wrong code and pass the right one.
+
+# %%
+from rlhf_lib.exercises import clinic
+from rlhf_lib.plots import plot_runs
+
+case = clinic("reference_is_policy")
+case
+
+# %%
+plot_runs(case.curves(), case.watch, title=case.title);
+
+# %%
+case.quiz
+
+# %% [markdown]
+# Now the test. `make_reference(policy)` gives the reference for a `TabularPolicy`.
+
+# %%
+def my_test(make_reference):
+    raise NotImplementedError
+
+
+case.check(my_test)
+
+# %% [markdown]
+# <details><summary>Hints</summary>
+#
+# 1. What must not happen to a reference when the policy takes a step?
+# 2. Make a `TabularPolicy(torch.zeros(1, 2))`, then its reference; change `policy.logits` under `torch.no_grad()`; the reference's `table()` has to be what it was.
+#
+# </details>
+
+# %% tags=["solution"]
+def still_test(make_reference):
+    moving = TabularPolicy(torch.zeros(1, 2))
+    reference = make_reference(moving)
+    before = reference.table().detach().clone()
+    with torch.no_grad():
+        moving.logits.add_(torch.tensor([[1.0, -1.0]]))
+    assert torch.equal(reference.table(), before), "the reference stays when the policy moves"
+
+
+case.check(still_test).assert_right()
+
+# %% [markdown]
+# The second case: the loss goes down in both runs.
+
+# %%
+second = clinic("averaged_logp")
+second
+
+# %%
+plot_runs(second.curves(), second.watch, title=second.title);
+
+# %%
+second.quiz
+
+# %%
+def my_second_test(sequence_logp):
+    raise NotImplementedError
+
+
+second.check(my_second_test)
+
+# %% [markdown]
+# <details><summary>Hints</summary>
+#
+# 1. What is the probability of two tokens, each with probability 1/e?
+# 2. Token log-probabilities −1, −1 and padding: the answer's is −2, and not −1.
+#
+# </details>
+
+# %% tags=["solution"]
+def sum_test(sequence_logp):
+    logp, mask = torch.tensor([[-1.0, -1.0, -9.0]]), torch.tensor([[1.0, 1.0, 0.0]])
+    assert abs(float(sequence_logp(logp, mask)) + 2) < 1e-6, "log π of an answer is a sum"
+
+
+second.check(sum_test).assert_right()
+
+# %% [markdown]
+# A third, `clinic("beta_upside_down")`, is yours: curves, quiz and test as above.
+
+# %% [markdown]
+# ## 16. What this chapter claimed
+
+# %% tags=["claims"]
+assert direct.last("reverse_kl") < 0.01, "DPO on unlimited comparisons finds π*"
+assert expected_loss(star) < min(expected_loss(ref), expected_loss(some)), "π* has the lowest loss"
+assert abs(run.series("loss")[0] - np.log(2)) < 1e-3, "the first loss is log 2"
+assert ends["DPO"][0] > ends["pocket-sft"][0] + 0.1, "DPO on 480 comparisons improves the answers"
+assert all(a > b for a, b in zip(kl_fixed, kl_star, strict=True)), "fixed pairs go farther than β asks"
+assert weights[wrong].mean() > weights[~wrong].mean(), "labels against gold have the larger weight"
+assert maps["alike"][1][-1, 0] < maps["alike"][1][0, 0], "answers alike: the chosen one falls"
+assert maps["far apart"][1][-1, 0] > maps["far apart"][1][0, 0], "far apart: it rises"
+fell = {n: h.series("logp_chosen")[0] - h.last("logp_chosen") for n, h in displaced_runs.items()}
+assert fell["DPO"] > 1, "near pairs: the chosen answers fall by a nat and more"
+assert fell["DPO + NLL"] < 0.5 * fell["DPO"], "an NLL term takes half of that away, or all"
+assert paths["DPO, fresh pairs"].last("reverse_kl") < 0.5 * paths["DPO, fixed pairs"].last("reverse_kl")
+assert found_p["DPO"] > found_p["cDPO"] and found_p["DPO"] > found_p["IPO"], "DPO never stops"
+print("all claims hold")
+
+# %% [markdown] tags=["recap"]
+# ## Recap
+#
+# - RLHF's objective is a KL to π*. Solve π* for the reward, put that into Bradley-Terry, and Z cancels: DPO.
+# - A policy is a reward model: β log π/π_ref, up to a constant of the prompt.
+# - β is static: it says what satisfies a pair. On a file of pairs the KL is whatever you let it become; measure it.
+# - The loss sees a difference. With answers alike both may fall. An NLL term holds the chosen one.
+# - The variants change what is asked of h (IPO, cDPO), what an answer is compared with (SimPO, ORPO, KTO), or what is known of it (REBEL, APO).
+# - Offline data is the limit more than the loss is. Online DPO uses the same loss on fresh answers.
+#
+# **Recall** of earlier chapters:
+
+# %% tags=["recall"]
+from IPython.display import display
+
+from rlhf_lib.exercises import recall
+
+for quiz in recall("12_direct_alignment"):
+    display(quiz)
+
+# %% [markdown]
+# **More:** the book's chapter [Direct Alignment](https://rlhfbook.com/c/08-direct-alignment); Rafailov et al. (2023), DPO; Azar et al. (2023), IPO; Razin et al. (2024) and Pal et al. (2024), displacement; Tajwar et al. (2024) and Xu et al. (2024), on-policy data and DPO against PPO; Ivison et al. (2024), what matters more than the algorithm.
