@@ -328,20 +328,6 @@ def side_plot(x: str, y: str, height: int = 190):
     return figure
 
 
-TOOLS = [
-    "toImage",
-    "zoom",
-    "pan",
-    "zoomIn",
-    "zoomOut",
-    "autoScale",
-    "resetScale",
-    "select",
-    "lasso",
-]
-"""Plotly's own buttons, which would cover a title. A drag zooms without them, a double click goes back."""
-
-
 def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width: int = 620):
     """An empty plotly FigureWidget that suits light and dark themes."""
     import plotly.graph_objects as go
@@ -356,8 +342,10 @@ def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width:
         plot_bgcolor="rgba(128,128,128,0.08)",
         font={"color": "#808080", "size": 12},
         legend={"orientation": "h", "y": -0.18},
-        modebar={"remove": TOOLS},
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    return go.FigureWidget(figure)
+    shown = go.FigureWidget(figure)
+    # plotly's own buttons would cover a title; a FigureWidget has no public way to leave them out
+    shown._config = {**shown._config, "displayModeBar": False}
+    return shown
