@@ -34,11 +34,11 @@ $(STAMP): requirements.lock pyproject.toml
 lab: $(STAMP)  ## open JupyterLab at the first chapter (ARGS="--no-browser --port 8899")
 	$(RUN) -m jupyter lab $(LAB) $(ARGS)
 
-test: $(STAMP)  ## everything that CI runs: unit tests, mutation tests, every chapter
+test: $(STAMP)  ## everything that CI runs: unit tests, mutation tests, every chapter, every lab
 	$(RUN) -m tests.run
 
 browser: $(STAMP)  ## every lab in a real JupyterLab and Chromium, moved by keyboard
-	RLHF_BROWSER=1 $(RUN) -m pytest tests/browser
+	$(RUN) -m pytest tests/browser
 
 book: $(STAMP)  ## run all chapters headless; seconds and memory of each (ONLY=07 for one, RECORD=1 writes them down)
 	$(RUN) -m tests.book $(ONLY) $(if $(RECORD),--record)
@@ -66,8 +66,9 @@ models: $(STAMP)  ## rebuild the pocket models and preference files in data/ (10
 grid: $(STAMP)  ## rebuild the grid of real runs behind chapter 18's lab (about an hour)
 	$(RUN) -m rlhf_lib.evaluation.build_grid
 
-figures: $(STAMP)  ## redraw the README's picture from the stored runs
+figures: $(STAMP)  ## redraw the README's pictures: from the stored runs, and (with Chromium) of a lab
 	$(RUN) -m rlhf_lib.plots.readme
+	$(RUN) -m tests.browser.readme
 
 lint: $(STAMP)  ## ruff and the import contract
 	$(RUN) -m ruff check .

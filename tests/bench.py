@@ -4,12 +4,20 @@ Each row takes the median seconds of both sides after a warm-up and prints their
 reach (exit status 0 whatever the ratios are). What is the same on both sides, and checked in this file:
 
 - the model (pocket-sft: the same weights), float32, the CPU, the threads;
-- rollout: 16 prompts, 4 completions each, exactly 48 tokens at temperature 1 without top-k or top-p. No end
-  token, so that all have the same length. Result: tokens and their log-probabilities, on both sides equal to 1e-4;
-- a GRPO step: the same 8 prompts, 8 completions each of exactly 32 tokens, a reward function of the text,
+- rollout: 16 prompts, 4 completions each, at temperature 1 without top-k or top-p; the result is tokens and
+  their log-probabilities (equal on both sides to 1e-4). Once without an end token, exactly 48 tokens each; and
+  once as the chapters do it, where answers end by themselves, 48 tokens at most: counted are the tokens of
+  the answers, up to the end token, and what is computed beyond it is lost;
+- a GRPO step: the same 8 prompts, 8 completions each, once of exactly 32 tokens and once of up to 32 (the mean
+  lengths of both sides agree within a tenth), a reward function of the text,
   advantages by group, the clipped loss with a sequence mean, 0.05 * k3 to a reference policy, entropy as a metric,
   one AdamW update with gradients clipped at 1. A step is all of it, from sampling to the update. TRL runs
-  without gradient checkpointing (its default), which would cost it time and save memory that is not short here.
+  without gradient checkpointing (its default), which would cost it time and save memory that is not short here;
+- a DPO step: the same 32 pairs, tokenised before, the reference's log-probabilities computed before (TRL's
+  `precompute_ref_log_probs`, off by default), the same optimizer; the mean loss of all steps is equal to 1e-3.
+
+On a machine that does other work as well, the ratios move by a quarter and more. Not measured here: the labs
+(tests/browser) and the chapters (`make book`).
 """
 
 from __future__ import annotations
@@ -29,25 +37,32 @@ import torch
 
 from rlhf_lib.lm import Policy, load_policy, sample
 from rlhf_lib.runtime import data_path, set_seed
-from rlhf_lib.training import OnlineTrainer, preset
+from rlhf_lib.training import (
+    DirectSettings,
+    DirectTrainer,
+    OnlineTrainer,
+    preset,
+    read_preferences,
+)
 from rlhf_lib.world import PocketWorld
 
 MODEL = data_path("models", "pocket-sft")
 WARM_UP = 3
 REPEATS = 12
+RATE = 1e-5
 NO_END = -1
 """An end token that no model draws: every completion gets its full length."""
 
 
 @dataclass
 class Row:
-    """One line of the table: median seconds of one unit of work, and the ratio to reach."""
+    """One line of the table: seconds that one unit of work took, and the ratio to reach."""
 
     work: str
     ours: list[float]
     theirs: list[float]
     target: float
-    tokens: int | None = None
+    unit: str = "steps/s"
 
     @property
     def ratio(self) -> float:
@@ -55,12 +70,7 @@ class Row:
         return median(self.theirs) / median(self.ours)
 
     def __str__(self) -> str:
-        speeds = [
-            f"{self.tokens / median(side):6.0f} tokens/s"
-            if self.tokens
-            else f"{1 / median(side):7.2f} steps/s"
-            for side in (self.ours, self.theirs)
-        ]
+        speeds = [f"{1 / median(side):7.2f} {self.unit}" for side in (self.ours, self.theirs)]
         return line(self.work, *speeds, f"{self.ratio:.2f} x", f">= {self.target} x", self.reached)
 
     @property
@@ -73,7 +83,7 @@ def line(work: str, ours: str, theirs: str, ratio: str, target: str, reached: bo
     """Columns of the table."""
     if isinstance(reached, bool):
         reached = "reached" if reached else "NOT reached"
-    return f"{work:34s} {ours:>17s} {theirs:>17s} {ratio:>8s} {target:>9s}  {reached}"
+    return f"{work:35s} {ours:>25s} {theirs:>25s} {ratio:>8s} {target:>9s}  {reached}"
 
 
 def seconds(work: Callable[[], object]) -> tuple[float, object]:
@@ -90,65 +100,67 @@ def same(what: str, ours, theirs) -> None:
 
 
 # --- rollout
-def rollout_row(prompts: list, per_prompt: int = 4, tokens: int = 48) -> Row:
-    """`lm.sample` against `generate` and one scoring pass."""
+def rollout_row(prompts: list, per_prompt: int = 4, tokens: int = 48, ends: bool = False) -> Row:
+    """`lm.sample` against `generate` and one scoring pass. ends: whether there is an end token."""
     from transformers import AutoModelForCausalLM
 
     policy = load_policy("pocket-sft", device="cpu")
     theirs = AutoModelForCausalLM.from_pretrained(MODEL, dtype=torch.float32).eval()
-    ids, mask = policy.encode(prompts)
+    (ids, mask), batch = policy.encode(prompts), len(prompts) * per_prompt
+    end = policy.end_token if ends else NO_END
 
     def ours():
         return sample(
             policy.model, ids, mask, samples_per_prompt=per_prompt, max_new_tokens=tokens,
-            end_token=NO_END, pad_token=policy.pad_token,
-        )  # fmt: skip
+            end_token=end, pad_token=policy.pad_token,
+        ).completion_mask  # fmt: skip
 
-    row = Row(f"rollout, {len(prompts) * per_prompt} x {tokens} tokens", [], [], 4.0)
-    row.tokens = len(prompts) * per_prompt * tokens
+    work = f"rollout, {batch} x {'up to ' if ends else ''}{tokens} tokens"
+    row = Row(work, [], [], 4.0, "thousand tokens/s")
     for turn in range(WARM_UP + REPEATS):
-        ours_took, drawn = seconds(ours)
-        theirs_took, (full_ids, logp) = seconds(
-            lambda: generate_and_score(theirs, ids, mask, per_prompt, tokens, policy.pad_token)
+        ours_took, our_mask = seconds(ours)
+        theirs_took, (full_ids, their_mask, logp) = seconds(
+            lambda: generate_and_score(theirs, ids, mask, per_prompt, tokens, end, policy.pad_token)
         )
         if turn >= WARM_UP:
-            row.ours.append(ours_took), row.theirs.append(theirs_took)
-    same("the number of tokens", drawn.logp.numel(), logp.numel())
-    same("the number of tokens", int(drawn.completion_mask.sum()), row.tokens)
-    check_scores(policy, mask, per_prompt, full_ids, logp)
+            row.ours.append(1e3 * ours_took / float(our_mask.sum()))
+            row.theirs.append(1e3 * theirs_took / float(their_mask.sum()))
+    if not ends:
+        same("the number of tokens", int(our_mask.sum()), batch * tokens)
+        same("the number of tokens", int(our_mask.sum()), int(their_mask.sum()))
+    check_scores(policy, mask.repeat_interleave(per_prompt, 0), full_ids, their_mask, logp)
     return row
 
 
 @torch.no_grad()
-def generate_and_score(model, ids, mask, per_prompt: int, tokens: int, pad: int):
-    """What transformers takes for the same: completions, then the log-probabilities of their tokens."""
+def generate_and_score(model, ids, mask, per_prompt: int, tokens: int, end: int, pad: int):
+    """What transformers takes for the same: completions, their mask, the log-probabilities of their tokens."""
     full_ids = model.generate(
         input_ids=ids, attention_mask=mask.long(), num_return_sequences=per_prompt, do_sample=True,
-        temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=tokens, eos_token_id=None, pad_token_id=pad,
+        temperature=1.0, top_k=0, top_p=1.0, max_new_tokens=tokens, pad_token_id=pad,
+        eos_token_id=None if end == NO_END else end,
     )  # fmt: skip
-    full_mask = padded_mask(mask, per_prompt, tokens)
-    positions = (full_mask.cumsum(1) - 1).clamp(min=0).long()
+    completions = full_ids[:, ids.shape[1] :]
+    inside = ((completions == end).cumsum(1) - (completions == end).long()) == 0
+    full_mask = torch.cat((mask.repeat_interleave(per_prompt, 0).long(), inside.long()), 1)
+    positions = (full_mask.cumsum(1) - 1).clamp(min=0)
     logits = model(
-        input_ids=full_ids, attention_mask=full_mask.long(), position_ids=positions,
-        logits_to_keep=tokens + 1, use_cache=False,
+        input_ids=full_ids, attention_mask=full_mask, position_ids=positions,
+        logits_to_keep=completions.shape[1] + 1, use_cache=False,
     ).logits[:, :-1]  # fmt: skip
-    picked = full_ids[:, -tokens:, None]
-    return full_ids, logits.log_softmax(-1).gather(-1, picked).squeeze(-1)
-
-
-def padded_mask(mask, per_prompt: int, tokens: int):
-    """The prompts' mask, repeated, with ones for the completions."""
-    repeated = mask.repeat_interleave(per_prompt, 0)
-    return torch.cat((repeated, torch.ones(len(repeated), tokens)), 1)
+    logp = logits.log_softmax(-1).gather(-1, completions[..., None]).squeeze(-1)
+    return full_ids, inside.float(), logp * inside
 
 
 @torch.no_grad()
-def check_scores(policy: Policy, mask, per_prompt: int, full_ids, logp) -> None:
+def check_scores(policy: Policy, prompt_mask, full_ids, completion_mask, logp) -> None:
     """Our decoder gives transformers' tokens the same log-probabilities: it is the same model."""
+    full_mask = torch.cat((prompt_mask, completion_mask), 1)
     tokens = logp.shape[1]
-    logits = policy.model(full_ids, padded_mask(mask, per_prompt, tokens))[:, -tokens - 1 : -1]
+    logits = policy.model(full_ids, full_mask)[:, -tokens - 1 : -1]
     ours = logits.log_softmax(-1).gather(-1, full_ids[:, -tokens:, None]).squeeze(-1)
-    same("agreement of log-probabilities to 1e-4", bool((ours - logp).abs().max() < 1e-4), True)
+    gap = float((ours * completion_mask - logp).abs().max())
+    same("agreement of log-probabilities to 1e-4", gap < 1e-4, True)
 
 
 # --- training steps
@@ -175,42 +187,44 @@ def common(folder: str) -> dict:
     return dict(
         output_dir=folder, use_cpu=True, bf16=False, report_to=[], save_strategy="no",
         logging_strategy="no", disable_tqdm=True, gradient_checkpointing=False, max_grad_norm=1.0,
-        max_steps=WARM_UP + REPEATS, optim="adamw_torch", weight_decay=0.0,
+        max_steps=WARM_UP + REPEATS, optim="adamw_torch", weight_decay=0.0, learning_rate=RATE,
         lr_scheduler_type="constant", dataloader_pin_memory=False, seed=0,
     )  # fmt: skip
 
 
-def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32) -> Row:
-    """`OnlineTrainer.step` against a step of TRL's GRPOTrainer."""
+def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32, ends: bool = False) -> Row:
+    """`OnlineTrainer.step` against a step of TRL's GRPOTrainer. ends: whether there is an end token."""
     batch = len(prompts) * per_prompt
     policy = load_policy("pocket-sft", device="cpu")
-    policy.end_token = NO_END
+    policy.end_token = policy.end_token if ends else NO_END
     settings = preset(
         "grpo", prompts_per_step=len(prompts), samples_per_prompt=per_prompt, minibatches=1,
-        max_new_tokens=tokens, kl_coefficient=0.05, learning_rate=1e-5,
+        max_new_tokens=tokens, kl_coefficient=0.05, learning_rate=RATE,
     )  # fmt: skip
 
     def reward(rollout):
         return torch.tensor(rewards_of(rollout.texts))
 
     ours = OnlineTrainer(policy, prompts, reward, settings)
-    row = Row(f"GRPO step, {batch} x {tokens} tokens, KL", [], [], 2.5)
+    row = Row(f"GRPO step, {batch} x {'up to ' if ends else ''}{tokens} tokens, KL", [], [], 2.5)
     with tempfile.TemporaryDirectory() as folder:
-        theirs = trl_grpo(folder, prompts, per_prompt, tokens, alternate(ours.step, row))
+        step = alternate(ours.step, row)
+        theirs = trl_grpo(folder, prompts, per_prompt, tokens, ends, step)
         theirs.train()
-    turns = WARM_UP + REPEATS
-    each = batch * tokens + per_prompt * sum(len(policy.prompt_ids(p)) for p in prompts)
-    theirs_said = theirs.state.log_history[-1]
-    for kind in ("min", "max"):
-        same("the length of completions", tokens, theirs_said[f"completions/{kind}_length"])
-    same("the lengths of completions", ours.history.series("length"), turns * [tokens])
-    same("all tokens", turns * each, int(theirs.state.num_input_tokens_seen))
+    turns, said = WARM_UP + REPEATS, theirs.state.log_history[-1]
+    length = sum(ours.history.series("length")) / turns
+    gap = abs(length / said["completions/mean_length"] - 1)
+    same("the mean length to a tenth", gap < 0.1, True)
+    if not ends:
+        each = batch * tokens + per_prompt * sum(len(policy.prompt_ids(p)) for p in prompts)
+        same("the mean length", length, said["completions/mean_length"])
+        same("all tokens", turns * each, int(theirs.state.num_input_tokens_seen))
     check_models(policy.model, theirs.model)
     return row
 
 
-def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback):
-    """A GRPOTrainer that sees the same prompts at every step and never ends a completion early."""
+def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, ends: bool, callback):
+    """A GRPOTrainer that sees the same prompts at every step."""
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
@@ -218,8 +232,8 @@ def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback)
     config = GRPOConfig(
         **common(folder), per_device_train_batch_size=len(prompts) * per_prompt,
         num_generations=per_prompt, max_completion_length=tokens, beta=0.05, loss_type="grpo",
-        use_bias_correction_kl=False, learning_rate=1e-5, shuffle_dataset=False,
-        generation_kwargs={"eos_token_id": None},
+        use_bias_correction_kl=False, shuffle_dataset=False,
+        generation_kwargs={} if ends else {"eos_token_id": None},
     )  # fmt: skip
     rows = [{"prompt": prompt.messages} for prompt in prompts] * (WARM_UP + REPEATS)
     trainer = GRPOTrainer(
@@ -229,7 +243,8 @@ def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback)
         train_dataset=Dataset.from_list(rows),
         callbacks=[callback],
     )
-    trainer.eos_token_ids = [NO_END]
+    if not ends:
+        trainer.eos_token_ids = [NO_END]
     trainer.remove_callback(PrinterCallback)
     return trainer
 
@@ -237,6 +252,51 @@ def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, callback)
 def rewards_of(texts: list[str]) -> list[float]:
     """A reward that costs nothing and differs within groups."""
     return [float(len(text)) for text in texts]
+
+
+def dpo_row(pairs: list) -> Row:
+    """`DirectTrainer.step` against a step of TRL's DPOTrainer."""
+    policy = load_policy("pocket-sft", device="cpu")
+    ours = DirectTrainer(policy, DirectSettings(loss="dpo", beta=0.1, learning_rate=RATE))
+    data = ours.prepare(pairs)
+    row = Row(f"DPO step, {len(pairs)} pairs", [], [], 1.5)
+    with tempfile.TemporaryDirectory() as folder:
+        step = alternate(lambda: ours.step(data, range(len(pairs))), row)
+        theirs = trl_dpo(folder, policy, pairs, step)
+        theirs.train()
+    each = sum(len(answer.token_ids) for answer in data.chosen + data.rejected)
+    said = theirs.state.log_history[-1]
+    same("all tokens", (WARM_UP + REPEATS) * each, int(said["num_tokens"]))
+    loss = sum(ours.history.series("loss")) / (WARM_UP + REPEATS)
+    same("the mean loss to 1e-3", abs(loss - said["train_loss"]) < 1e-3, True)
+    check_models(policy.model, theirs.model)
+    return row
+
+
+def trl_dpo(folder: str, policy: Policy, pairs: list, callback):
+    """A DPOTrainer that sees the same pairs at every step, in plain text: the template's, tokenised alike."""
+    from datasets import Dataset
+    from torch.utils.data import SequentialSampler
+    from transformers import PrinterCallback
+    from trl import DPOConfig, DPOTrainer
+
+    config = DPOConfig(
+        **common(folder), per_device_train_batch_size=len(pairs), beta=0.1,
+        precompute_ref_log_probs=True,
+    )  # fmt: skip
+    rows = [
+        {
+            "prompt": policy.tokenizer.decode(policy.prompt_ids(pair.prompt)),
+            "chosen": pair.chosen,
+            "rejected": pair.rejected,
+        }
+        for pair in pairs
+    ]
+    data = Dataset.from_list(rows * (WARM_UP + REPEATS))
+    trainer = DPOTrainer(model=str(MODEL), args=config, train_dataset=data, callbacks=[callback])
+    trainer._get_train_sampler = lambda dataset=None: SequentialSampler(trainer.train_dataset)
+    trainer.remove_callback(PrinterCallback)
+    return trainer
 
 
 def check_models(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
@@ -257,7 +317,8 @@ def import_seconds() -> float:
 def quiet() -> None:
     """No advice and no progress bars between the rows."""
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
-    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
+    for name in ("TRL_EXPERIMENTAL_SILENCE", "TQDM_DISABLE", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
+        os.environ.setdefault(name, "1")
     logging.disable(logging.WARNING)
     warnings.filterwarnings("ignore")
     from transformers.utils import logging as transformers_logging
@@ -273,7 +334,11 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads, medians of {REPEATS} interleaved repetitions")
     print(line("work", "this library", "transformers, TRL", "ratio", "to reach", ""))
     print(rollout_row(prompts), flush=True)
+    print(rollout_row(prompts, ends=True), flush=True)
     print(grpo_row(prompts[:8]), flush=True)
+    print(grpo_row(prompts[:8], ends=True), flush=True)
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    print(dpo_row([pair for pair in pairs if not pair.tie][:32]), flush=True)
     took = import_seconds()
     print(line("import rlhf_lib", f"{took:.2f} s", "", "", "<= 1.5 s", took <= 1.5))
 

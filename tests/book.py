@@ -1,4 +1,4 @@
-"""Run every chapter under nbval, one at a time, and report cells, seconds and peak memory.
+"""Run every chapter under nbval and report cells, seconds and peak memory.
 
 nbval compares outputs in cells tagged `nbval-check-output`; elsewhere a cell passes if it runs.
 
@@ -14,6 +14,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -103,29 +104,38 @@ def row(run: Run) -> str:
     return f"{run.name:22s}{counts} {run.seconds:8.1f} {run.gigabytes:6.2f}  {note}".rstrip()
 
 
-def main(arguments: list[str] | None = None) -> tuple[int, int]:
-    """Run the chapters; print a table; return (cells passed, problems)."""
-    arguments = list(arguments or ())
-    only = [text for text in arguments if not text.startswith("-")]
+def chapters(only: Sequence[str] = ()) -> list[Path]:
+    """The notebooks in reading order; only those whose names begin so, if any are given."""
     paths = sorted((ROOT / "chapters").glob("[0-9]*.ipynb"))
-    paths = [p for p in paths if not only or any(p.name.startswith(text) for text in only)]
-    print(
-        f"{'cells that passed':22s} {'all':>7s} {'solved':>7s} {'claims':>7s} {'seconds':>8s} {'GB':>6s}"
-    )
-    runs = []
-    for path in paths:
-        runs.append(run := run_chapter(path))
+    return [p for p in paths if not only or p.name.startswith(tuple(only))]
+
+
+def report(runs: Iterable[Run], record: bool = False) -> tuple[int, int]:
+    """Print a table of the runs as they come; return (cells passed, problems)."""
+    heads = ("all", "solved", "claims", "seconds", "GB")
+    print("{:22s} {:>7s} {:>7s} {:>7s} {:>8s} {:>6s}".format("cells that passed", *heads))
+    done = []
+    for run in runs:
+        done.append(run)
         print(row(run), flush=True)
         if run.problems:
             print(run.output[-6000:], flush=True)
-        elif "--record" in arguments:
+        elif record:
             build.record(run.name, seconds=run.seconds, gigabytes=run.gigabytes)
-    if "--record" in arguments:
-        build.renew_headers()
-    cells, seconds = sum(run.passed() for run in runs), sum(run.seconds for run in runs)
+    cells, seconds = sum(run.passed() for run in done), sum(run.seconds for run in done)
     print(f"{'all':22s} {cells:7d} {'':15s} {seconds:8.1f}")
-    return cells, sum(len(run.problems) for run in runs) + (not runs)
+    return cells, sum(len(run.problems) for run in done) + (not done)
+
+
+def main(arguments: list[str]) -> int:
+    """Run the chapters one at a time; 1 if anything went wrong."""
+    record = "--record" in arguments
+    only = [text for text in arguments if not text.startswith("-")]
+    _, problems = report(map(run_chapter, chapters(only)), record)
+    if record:
+        build.renew_headers()
+    return int(problems > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:])[1] > 0)
+    sys.exit(main(sys.argv[1:]))

@@ -8,6 +8,7 @@ Prints what each seed gave and whether each claim holds on as many seeds as it s
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import sys
@@ -129,17 +130,22 @@ def reward_model() -> None:
     claim(sum(c[-1] > 0.58 for c in curves), 5, "held-out accuracy above 0.58")
 
 
+@functools.cache
+def main_proxy(seed: int):
+    """Chapter 18's reward model with this seed's labels; the KL penalty has no part in it."""
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    return train_proxy(load_policy("pocket-sft"), PocketWorld(), pairs, Setting(seed=seed))
+
+
 def main_runs(beta: float) -> tuple[list, dict]:
     """Chapter 18's run with each seed's labels, reward model and batches: shapes and band."""
     world, sft = PocketWorld(), load_policy("pocket-sft")
-    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
     start, spread = start_of(world, sft)
     print(f"  SFT answers: gold {start:.2f}, standard deviation {spread:.2f}")
     histories, shapes = [], []
     for seed in SEEDS:
         setting = Setting(seed=seed, beta=beta)
-        proxy = train_proxy(sft, world, pairs, setting)
-        run = train_against(sft.copy(), world, proxy, main_settings(setting))
+        run = train_against(sft.copy(), world, main_proxy(seed), main_settings(setting))
         shape = rise_and_fall(run.series("gold"), run.series("proxy"), spread, start)
         print(
             f"  seed {seed}, beta {beta}: gold {shape.start:+.2f} -> {shape.peak:+.2f} at step "

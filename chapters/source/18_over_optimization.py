@@ -38,7 +38,7 @@ others = read_preferences(data_path("preferences", "pocket-test.jsonl"))
 train_reward_model(held_out_model, others[:320]);
 
 # %% [markdown]
-# `main_settings` are those of the library's experiment, which the stored runs below share. The loop is chapter 11's, one step at a time, so that we can look in.
+# `main_settings` are those of the library's experiment; the stored runs below take half as many answers and larger steps. The loop is chapter 11's, one step at a time, so that we can look in.
 
 # %% tags=["training"]
 from rlhf_lib.evaluation.over_optimization import main_settings

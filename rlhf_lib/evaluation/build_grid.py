@@ -6,13 +6,14 @@ proxy, gold, KL and length; answers to four requests at four moments; the best-o
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import sys
 
 from ..lm import load_policy
 from ..runtime import data_path
-from ..training import read_preferences
+from ..training import OnlineSettings, read_preferences
 from ..world import PocketWorld
 from .over_optimization import Setting, best_of_n_curve, main_settings, train_against, train_proxy
 
@@ -22,6 +23,8 @@ BIAS = (0.0, 1.0)
 MEMBERS = (1, 3)
 BETAS = (0.0, 0.05, 0.2)
 STEPS, PROMPTS_PER_STEP = 50, 10
+LEARNING_RATE = 6e-4
+"""Half of the main run's answers, so larger steps: gold is to fall within the run."""
 METRICS = ("proxy", "gold", "kl", "length")
 FILE = data_path("over_optimization", "grid.json")
 
@@ -29,6 +32,14 @@ FILE = data_path("over_optimization", "grid.json")
 def key(setting: Setting) -> str:
     """The name of a cell in the file."""
     return f"{setting.pairs} {setting.noise} {setting.bias} {setting.members} {setting.beta}"
+
+
+def grid_settings(
+    setting: Setting, steps: int = STEPS, prompts_per_step: int = PROMPTS_PER_STEP
+) -> OnlineSettings:
+    """The training settings of a cell: the main run's, with fewer answers and larger steps."""
+    settings = main_settings(setting, steps, prompts_per_step)
+    return dataclasses.replace(settings, learning_rate=LEARNING_RATE)
 
 
 def run_cells(pairs: int, noise: float, bias: float) -> dict[str, dict]:
@@ -42,7 +53,7 @@ def run_cells(pairs: int, noise: float, bias: float) -> dict[str, dict]:
         rounded = {k: [round(v, 3) for v in getattr(best, k)] for k in ("n", "kl", "proxy", "gold")}
         for beta in BETAS:
             setting = Setting(pairs, noise, bias, members, beta)
-            settings = main_settings(setting, STEPS, PROMPTS_PER_STEP)
+            settings = grid_settings(setting)
             history = train_against(policy.copy(), world, proxy, settings)
             curves = {m: [round(v, 3) for v in history.series(m)] for m in METRICS}
             cells[key(setting)] = {"rl": curves, "best_of_n": rounded, "samples": history.samples}

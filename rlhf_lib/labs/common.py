@@ -345,4 +345,7 @@ def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width:
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    return go.FigureWidget(figure)
+    shown = go.FigureWidget(figure)
+    # plotly's own buttons would cover a title; a FigureWidget has no public way to leave them out
+    shown._config = {**shown._config, "displayModeBar": False}
+    return shown

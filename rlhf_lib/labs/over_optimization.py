@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 from ..evaluation import smooth
-from ..evaluation.build_grid import BETAS, BIAS, FILE, MEMBERS, NOISE, PAIRS, key
+from ..evaluation.build_grid import BETAS, BIAS, FILE, MEMBERS, NOISE, PAIRS, grid_settings, key
 from ..evaluation.over_optimization import Setting, relabel
 from ..plots import COLOURS
 from .common import Lab, choice, menu, plot
@@ -80,7 +80,6 @@ class LiveRun:
 
     def steps(self, setting: Setting, steps: int = LIVE_STEPS):
         """Yield the history after each round of training."""
-        from ..evaluation.over_optimization import main_settings
         from ..rewards import EnsembleReward, GoldReward, RewardModel
         from ..training import OnlineTrainer, RewardModelSettings, train_reward_model
 
@@ -91,7 +90,7 @@ class LiveRun:
             train_reward_model(model, labels, RewardModelSettings(seed=member))
             models.append(model)
         proxy = models[0] if len(models) == 1 else EnsembleReward(models, "mean_minus_std")
-        settings = main_settings(setting, steps, prompts_per_step=16)
+        settings = grid_settings(setting, steps, prompts_per_step=16)
         prompts = self.world.prompts(500, seed=7)
         trainer = OnlineTrainer(
             self.policy.copy(), prompts, proxy, settings, GoldReward(self.world)

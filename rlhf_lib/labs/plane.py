@@ -117,7 +117,7 @@ def draw(stage: Stage, plane: Plane, name: str, row: int, a: float, b: float) ->
         at = plane.checkpoints[label]
         words = f"{label}: {at[name]:.1f}"
         stage.pin(label, move(np.array([[at["a"], at["b"]]]))[0], "ground", colour, words)
-    stage.pin("mixture", move(np.array([[a, b]]))[0], "ground", MIXTURE, "your mixture")
+    stage.pin("mixture", move(np.array([[a, b]]))[0], "ground", MIXTURE)
     cut = ", cut off below" if name == "gold" else ""
     stage.legend(
         ("value" if name == "kl" else "altitude", f"{name} {low:.1f} to {high:.1f} {UNITS[name]}{cut}"),

@@ -75,7 +75,7 @@ class Stage:
         self.plot = k3d.plot(
             height=height, background_color=-1, grid_visible=False, menu_visibility=False,
             camera_auto_fit=False, grid_auto_fit=False, axes_helper=0.0, camera_mode="orbit",
-            camera_fov=FIELD, lighting=1.4, colorbar_object_id=0, antialias=1,
+            camera_fov=FIELD, lighting=1.4, colorbar_object_id=0, antialias=0,
         )  # fmt: skip
         self.plot.render_on_change = False
         self.plot.camera = camera()

@@ -16,10 +16,6 @@ BURST = 300
 
 @pytest.fixture(scope="session")
 def page(tmp_path_factory):
-    if os.environ.get("RLHF_BROWSER") != "1":
-        pytest.skip(
-            "browser tests run with `make browser` (RLHF_BROWSER=1); they take some minutes"
-        )
     path = chromium()
     if path is None:
         pytest.skip("no Chromium on this machine: the labs are not tried in a browser")
