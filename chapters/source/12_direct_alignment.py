@@ -62,7 +62,7 @@ print(f"KL(policy ‖ π*): at the start {first:.3f} nats, after DPO {last:.5f}"
 #
 # $$-\log\sigma\Big(\beta\log\frac{\pi_\theta(y_c\mid x)}{\pi_{ref}(y_c\mid x)} - \beta\log\frac{\pi_\theta(y_r\mid x)}{\pi_{ref}(y_r\mid x)}\Big) \qquad \text{[DA-2]}$$
 #
-# Below, $h$ is the difference of the two log-ratios, so the loss is $-\log\sigma(\beta h)$. 480 comparisons by a noisy annotator, one epoch, 15 steps:
+# Below, $h$ is the difference of the two log-ratios and $\beta h$ the *margin*, so the loss is $-\log\sigma(\beta h)$. 480 comparisons by a noisy annotator, one epoch, 15 steps:
 
 # %% tags=["training"]
 from rlhf_lib.runtime import data_path
@@ -235,7 +235,7 @@ own = evaluate_pairs(RewardModel.load("pocket-reward"), unseen)["held_out_accura
 print(f"accuracy on unseen pairs: implicit reward of 480 pairs {implicit:.2f}; reward model of 3,961 pairs {own:.2f}")
 
 # %% [markdown]
-# With chapter 07's caveats: labels are noisy, so no judge of these pairs reaches 1. And a constant of the prompt is missing, so an implicit reward can't compare answers to *different* prompts. To score *generated* answers with it, keep in mind what it was: the answers of a file, weighed against the reference.
+# With chapter 07's caveats: labels are noisy, so no judge of these pairs reaches 1. And a constant of the prompt is missing, so an implicit reward can't compare answers to *different* prompts. And like any reward model it was fitted to a file's answers, and is untested far from them.
 
 # %% [markdown]
 # ## 5. β
@@ -385,7 +385,7 @@ pd.DataFrame(medians).T.round(2)
 # %% [markdown]
 # ## 8. What a file cannot teach
 #
-# Offline data are answers that *somebody else* gave, some time ago. In the exact world: the same number of comparisons a step, either fresh ones of the reference's answers, or the same 64 a request all the time. And the policy gradient, which draws from the policy as it stands. Bands: other requests, five seeds.
+# Offline data are answers that *somebody else* gave, some time ago. In the exact world: 16 fresh comparisons a request in each step, or the same 64 in all steps; both of the reference's answers. And the policy gradient, which draws 32 answers a step from the policy as it stands. Bands: other requests, five seeds.
 
 # %%
 many = exact_world(world, world.prompts(8, kinds, seed=60), sft, size=80)
@@ -652,7 +652,7 @@ for name, values in versus.items():
     print(f"{name:19s} gold: median {golds[2]:+.2f}, from {golds[0]:+.2f} to {golds[4]:+.2f};  KL {values['kl'][2]:.1f}")
 
 # %% [markdown]
-# With 480 labels for both, DPO ended higher than RLOO on four seeds of five, at β = 0.1 and at 0.5, and it scattered less. A reward model of 480 noisy labels is soon over-optimized; DPO never leaves its file, so it can't exploit what it has not seen. Give the reward model eight times as many labels (last line: another budget!) and RLOO ends higher
+# With 480 labels for both, DPO ended higher than RLOO on four seeds of five, at β = 0.1 and at 0.5, and it scattered less. A reward model of 480 noisy labels is wrong in many places, and RL goes where it pays most. DPO can be misled only by its file. Give the reward model eight times as many labels (last line: another budget!) and RLOO ends higher
 # than that DPO on all five. (DPO on 3,961 labels would be a longer run than a chapter has time for. So this line says what more labels do for RL, not that RL wins.)
 #
 # In the literature, at scale and with equal data, RL comes out a little ahead more often than not (Xu et al., 2024; Ivison et al., 2024; Tajwar et al., 2024, on why on-policy data help), and DPO has stayed popular all the same:
