@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 from torch import Tensor
 
 from ..evaluation import AnswerMap, answer_map, follow_pair
@@ -15,7 +16,7 @@ from .common import Lab, choice, menu, plot, side_plot, slider
 
 BETAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LOSSES = {"DPO": "dpo", "cDPO, ε = 0.1": "cdpo", "IPO": "ipo", "APO-zero": "apo_zero", "APO-down": "apo_down"}  # fmt: skip
-STEPS = 40
+STEPS = 30
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def follow(beta: float, distance: float, nll: float, loss: str) -> Followed:
     """Learn from one comparison by a loss of `LOSSES`."""
     answers = answer_map(distance)
     settings = DirectSettings(loss=LOSSES[loss], beta=beta, nll_weight=nll)
-    return Followed(answers, follow_pair(answers, settings, STEPS), beta)
+    return Followed(answers, follow_pair(answers, settings, STEPS, 0.11), beta)
 
 
 def describe(found: Followed) -> str:
@@ -99,7 +100,8 @@ def displacement_lab() -> Lab:
         with figure.batch_update():
             for trace, row, p in zip(figure.data, rows, (before, *[after] * 3), strict=True):
                 send(trace, x[row], y[row])
-                trace.marker.size = p[row]
+                if trace.marker.size is None or not np.array_equal(trace.marker.size, p[row]):
+                    trace.marker.size = p[row]
         with side.batch_update():
             for trace, column in zip(side.data, (CHOSEN, REJECTED), strict=True):
                 send(trace, list(range(STEPS + 1)), found.path[:, column].numpy())
