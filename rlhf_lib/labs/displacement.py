@@ -78,6 +78,8 @@ def displacement_lab() -> Lab:
         mark = {"color": colour, "sizemode": "area", "sizeref": 0.0003, "line": {"width": 0}}
         if name == "reference":
             mark |= {"color": "rgba(0,0,0,0)", "line": {"color": "#909090", "width": 1}}
+        if name in ("chosen", "rejected"):
+            mark["sizemin"] = 4  # however small, it can be found
         figure.add_scatter(name=name, mode="markers", marker=mark)
     figure.update_layout(legend={"itemsizing": "constant"})
     figure.update_xaxes(title="places of answers: alike is near", range=[-4.2, 4.2])
@@ -108,9 +110,9 @@ def displacement_lab() -> Lab:
         return describe(found)
 
     tasks = (
-        "distance from 0.5 to 3: at which distance does the chosen answer stop falling? Who rises instead of it?",
-        "β from 0.02 to 5 at distance 0.5: does a larger β stop the displacement, or only make it smaller?",
+        "distance from 0.6 to 3: at which distance does the chosen answer stop falling? Who rises instead of it?",
+        "β from 0.02 to 5 at distance 0.6: does a larger β stop the displacement, or only make it smaller?",
         "NLL weight 0.1, 0.3, 1: how much is needed until the chosen answer rises? What becomes of the margin?",
-        "which of the other losses is a remedy here, at distance 0.5? Its name may promise more than it keeps.",
+        "which of the other losses is a remedy here, at distance 0.6? Its name may promise more than it keeps.",
     )
     return Lab("Where does the probability go?", controls, figure, update, tasks, side=side)
