@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## 1. The whole lesson in half a minute
 #
-# A policy is trained against a reward model made from 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 22.
+# A policy is trained against a reward model made from 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 26.
 #
 # **Predict** the three curves before you run on.
 
@@ -48,7 +48,7 @@ trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_s
 held_out, early = [], None
 for step in range(trainer.settings.steps):
     trainer.step()
-    if step == 22:
+    if step == 26:
         early = policy.copy()
     if step % 4 == 0:
         rollout = policy.sample(world.prompts(40, seed=77, split="test"), max_new_tokens=40, seed=step)
@@ -83,7 +83,7 @@ print("the proxy kept rising:", shape.proxy_kept_rising)
 from rlhf_lib.plots import answers_table
 
 asked = world.prompts(5, kinds=("fact", "open", "lookalike", "unsafe", "opinion"), seed=12, split="test")
-models = {"SFT": sft, "at step 22": early, "at the end": policy}
+models = {"SFT": sft, "at step 26": early, "at the end": policy}
 answers = {name: m.sample(asked, max_new_tokens=40, seed=3).texts for name, m in models.items()}
 answers_table(asked, answers, gold=world.gold)
 
@@ -99,7 +99,7 @@ signs = {}
 for name, model in models.items():
     texts = model.sample(many, max_new_tokens=40, seed=4).texts
     signs[name] = qualitative_signs(world, many, texts)
-plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 22", "at the end")})
+plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 26", "at the end")})
 print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
 
 # %% [markdown]
@@ -203,7 +203,7 @@ for name, b in both.items():
     print(f"{name:10s} highest median {max(b['median']):.2f}; at the end, low, median, high: {ends}")
 
 # %% [markdown]
-# The penalty takes away the cliff, not every loss: on one of the five seeds more than half of the gain was still lost at the end, and all five end above the SFT policy. Within its reach the policy still moves to what the reward model overrates.
+# The penalty takes away the cliff, not every loss: each of the five seeds keeps more than half of its gain and ends above the SFT policy, and each has lost some of it. Within its reach the policy still moves to what the reward model overrates.
 #
 # A single run proves little: so here are all 72 of the grid, averaged over everything but one knob at a time.
 
@@ -232,7 +232,7 @@ means.round(2)
 # - **Noise** hardly matters here: with thousands of comparisons it averages out. **Bias** does not average out.
 # - **Fair annotators** do not save us: gold still falls with bias 0. That part is the reward model's own error, far from its data.
 # - **Ensembles** end higher. They know where their members disagree, and not what all of them have learned wrongly.
-# - **Early stopping** is the cheapest: keep the copy from step 22. It needs something trustworthy to look at: a held-out model, people, or tests.
+# - **Early stopping** is the cheapest: keep the copy from step 26. It needs something trustworthy to look at: a held-out model, people, or tests.
 
 # %% [markdown] tags=["lab"]
 # ## 6. Lab
