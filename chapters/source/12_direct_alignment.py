@@ -280,12 +280,13 @@ print("-β weight / B:             ", (-beta * weight / len(pc)).numpy().round(4
 print("d loss / d log π(rejected):", pr.grad.numpy().round(4))
 
 # %% [markdown]
-# A pair that is the wrong way round may be a hard one. Or its label is wrong. On our 480 pairs, gold knows which. **Predict:** which pairs does DPO work hardest on, after an epoch?
+# A pair that is the wrong way round may be a hard one. Or its label is wrong. On our pairs (the first 320 of them, for speed) gold knows which. **Predict:** which pairs does DPO work hardest on, after an epoch?
 
 # %%
-seen, lengths_seen = log_ratios(policy, pairs)
+part = pairs[:320]
+seen, lengths_seen = log_ratios(policy, part)
 weights = torch.sigmoid(-0.1 * (seen[:, 0] - seen[:, 1]))
-better = torch.tensor([world.gold(p.prompt, p.chosen) - world.gold(p.prompt, p.rejected) for p in pairs])
+better = torch.tensor([world.gold(p.prompt, p.chosen) - world.gold(p.prompt, p.rejected) for p in part])
 wrong = better < 0
 fig, axis = figure(height=2.8, width=6)
 shared = dict(bins=np.linspace(0.1, 0.9, 21), density=True, histtype="step", lw=2)
@@ -352,7 +353,7 @@ plot_pair_logps(series, load_band("displacement"));
 
 # %%
 for name, trained in displaced_policies.items():
-    after, _ = log_ratios(trained, near[:160])
+    after, _ = log_ratios(trained, near[:120])
     fell, wider = after[:, 0] < 0, after[:, 0] > after[:, 1]
     shares = [x.float().mean() for x in (fell, wider, fell & wider)]
     ends[f"{name}, near pairs"] = judge(trained)
@@ -569,7 +570,7 @@ strangers = [Preference(pairs[i].prompt, pairs[i + 1].chosen, pairs[i + 1].rejec
 drift = {"own answers: the KL itself": ends["DPO"][2]}
 drift["mismatched (paper, TRL)"] = log_ratios(policy, strangers)[0][:, 0].mean().item()
 drift["rejected (book's code)"] = seen[:, 1].mean().item()
-none, yes = torch.zeros(len(pairs)), torch.ones(len(pairs), dtype=torch.bool)
+none, yes = torch.zeros(len(part)), torch.ones(len(part), dtype=torch.bool)
 for name, z in drift.items():
     good = kto_loss(seen[:, 0], none, yes, max(0.0, z), 0.1)
     bad = kto_loss(seen[:, 1], none, ~yes, max(0.0, z), 0.1)
@@ -586,9 +587,9 @@ for name, z in drift.items():
 # %%
 size, counts = seen.abs().flatten(), lengths_seen.flatten()
 for low, high in ((1, 9), (9, 17), (17, 60)):
-    part = (counts >= low) & (counts < high)
-    token = (size[part] / counts[part]).mean()
-    print(f"{low:2d} to {high - 1:2d} tokens: mean |log-ratio| {size[part].mean():.2f} nats, {token:.3f} a token")
+    rows = (counts >= low) & (counts < high)
+    token = (size[rows] / counts[rows]).mean()
+    print(f"{low:2d} to {high - 1:2d} tokens: mean |log-ratio| {size[rows].mean():.2f} nats, {token:.3f} a token")
 long_labels = load_band("direct_length")
 print(f"labels that pay for length: answers of {long_labels['start']:.1f} tokens become, over five seeds,")
 for name in ("sums", "means"):
@@ -840,10 +841,10 @@ def still_test(make_reference):
 case.check(still_test).assert_right()
 
 # %% [markdown]
-# The second case: the loss goes down in both runs.
+# The second case: nothing crashes, nothing falls.
 
 # %%
-second = clinic("averaged_logp")
+second = clinic("beta_upside_down")
 second
 
 # %%
@@ -853,7 +854,7 @@ plot_runs(second.curves(), second.watch, title=second.title);
 second.quiz
 
 # %%
-def my_second_test(sequence_logp):
+def my_second_test(loss):
     raise NotImplementedError
 
 
@@ -862,21 +863,21 @@ second.check(my_second_test)
 # %% [markdown]
 # <details><summary>Hints</summary>
 #
-# 1. What is the probability of two tokens, each with probability 1/e?
-# 2. Token log-probabilities −1, −1 and padding: the answer's is −2, and not −1.
+# 1. Keep the log-probabilities and change β: which way must the loss go?
+# 2. `pc` = 1, all others 0: the loss at β = 10 has to be below that at β = 0.1.
 #
 # </details>
 
 # %% tags=["solution"]
-def sum_test(sequence_logp):
-    logp, mask = torch.tensor([[-1.0, -1.0, -9.0]]), torch.tensor([[1.0, 1.0, 0.0]])
-    assert abs(float(sequence_logp(logp, mask)) + 2) < 1e-6, "log π of an answer is a sum"
+def beta_test(loss):
+    one, zero = torch.ones(1), torch.zeros(1)
+    assert loss(one, zero, zero, zero, 10.0) < loss(one, zero, zero, zero, 0.1), "a larger β, a larger margin"
 
 
-second.check(sum_test).assert_right()
+second.check(beta_test).assert_right()
 
 # %% [markdown]
-# A third, `clinic("beta_upside_down")`, is yours: curves, quiz and test as above.
+# A third, `clinic("averaged_logp")`, is yours: section 10's means where sums belong, met in a training curve. Curves, quiz and test as above.
 
 # %% [markdown]
 # ## 16. What this chapter claimed

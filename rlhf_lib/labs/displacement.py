@@ -12,7 +12,7 @@ from ..evaluation.displacement import CHOSEN, REJECTED
 from ..plots import CYCLE
 from ..training import DirectSettings
 from .best_of_n import send
-from .common import Lab, choice, menu, plot, side_plot, slider
+from .common import Lab, choice, menu, plot, slider
 
 BETAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LOSSES = {"DPO": "dpo", "cDPO, ε = 0.1": "cdpo", "IPO": "ipo", "APO-zero": "apo_zero", "APO-down": "apo_down"}  # fmt: skip
@@ -68,25 +68,28 @@ def describe(found: Followed) -> str:
     )
 
 
+def disc(name: str, colour: str) -> dict:
+    """How answers are drawn: areas in proportion to probability, circles for the reference."""
+    mark = {"color": colour, "sizemode": "area", "sizeref": 0.0004, "line": {"width": 0}}
+    if name == "reference":
+        mark |= {"color": "rgba(0,0,0,0)", "line": {"color": colour, "width": 1}}
+    if name in ("chosen", "rejected"):
+        mark["sizemin"] = 4  # however small, it can be found
+    return mark
+
+
 def displacement_lab() -> Lab:
     """The live lab."""
-    figure = plot(height=380, width=560)
-    figure.update_layout(hovermode=False)
-    names = ("reference", "policy", "chosen", "rejected")
-    colours = ("#B0B0B0", CYCLE[0], CYCLE[2], CYCLE[1])
-    for name, colour in zip(names, colours, strict=True):
-        mark = {"color": colour, "sizemode": "area", "sizeref": 0.0003, "line": {"width": 0}}
-        if name == "reference":
-            mark |= {"color": "rgba(0,0,0,0)", "line": {"color": "#909090", "width": 1}}
-        if name in ("chosen", "rejected"):
-            mark["sizemin"] = 4  # however small, it can be found
-        figure.add_scatter(name=name, mode="markers", marker=mark)
-    figure.update_layout(legend={"itemsizing": "constant"})
-    figure.update_xaxes(title="places of answers: alike is near", range=[-4.2, 4.2])
-    figure.update_yaxes(range=[-3.6, 3.6])
-    side = side_plot("step", "log-probability")
-    side.add_scatter(name="chosen", mode="lines", line={"color": CYCLE[2], "width": 3})
-    side.add_scatter(name="rejected", mode="lines", line={"color": CYCLE[1], "width": 3})
+    figure = plot(2, ("answers on a map: alike is near", "log-probability, by step"), height=350)
+    figure.update_layout(hovermode=False, legend={"itemsizing": "constant"})
+    colours = {"reference": "#909090", "policy": CYCLE[0], "chosen": CYCLE[2], "rejected": CYCLE[1]}
+    for name, colour in colours.items():
+        figure.add_scatter(name=name, mode="markers", marker=disc(name, colour), row=1, col=1)
+    for name in ("chosen", "rejected"):
+        line = {"color": colours[name], "width": 3}
+        figure.add_scatter(name=name, mode="lines", line=line, showlegend=False, row=1, col=2)
+    figure.update_xaxes(range=[-4.2, 4.2], col=1)
+    figure.update_yaxes(range=[-3.6, 3.6], col=1)
     controls = {
         "beta": choice("β", BETAS, 0.1, "how strongly the policy is held to the reference"),
         "distance": slider("distance", 0.6, 0.2, 5.0, 0.2, "between the chosen and the rejected answer"),
@@ -100,12 +103,11 @@ def displacement_lab() -> Lab:
         before, after = found.path[[0, -1]].exp().numpy()
         rows = (slice(None), slice(2, None), slice(0, 1), slice(1, 2))
         with figure.batch_update():
-            for trace, row, p in zip(figure.data, rows, (before, *[after] * 3), strict=True):
+            for trace, row, p in zip(figure.data[:4], rows, (before, *[after] * 3), strict=True):
                 send(trace, x[row], y[row])
                 if trace.marker.size is None or not np.array_equal(trace.marker.size, p[row]):
                     trace.marker.size = p[row]
-        with side.batch_update():
-            for trace, column in zip(side.data, (CHOSEN, REJECTED), strict=True):
+            for trace, column in zip(figure.data[4:], (CHOSEN, REJECTED), strict=True):
                 send(trace, list(range(STEPS + 1)), found.path[:, column].numpy())
         return describe(found)
 
@@ -115,4 +117,4 @@ def displacement_lab() -> Lab:
         "NLL weight 0.1, 0.3, 1: how much is needed until the chosen answer rises? What becomes of the margin?",
         "which of the other losses is a remedy here, at distance 0.6? Its name may promise more than it keeps.",
     )
-    return Lab("Where does the probability go?", controls, figure, update, tasks, side=side)
+    return Lab("Where does the probability go?", controls, figure, update, tasks)

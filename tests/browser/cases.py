@@ -71,7 +71,7 @@ CASES = [
     Case("divergence", simple("divergence_lab"), "distance"),
     Case("estimators", simple("estimator_lab"), "distance"),
     Case("best_of_n", BEST_OF_N, "noise", graphs=2, first=(("n", "End"),), until=BELOW_THE_FORMULA),
-    Case("displacement", simple("displacement_lab"), "distance", graphs=2),
+    Case("displacement", simple("displacement_lab"), "distance"),
     Case("annotator", ANNOTATOR, "flattery bias"),
     Case("walk", simple("walk_lab"), "noise σ", scenes=1, plays=True),
     Case("look_ahead", simple("look_ahead_lab"), "west to east", scenes=1),

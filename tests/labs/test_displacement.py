@@ -28,17 +28,17 @@ def test_a_larger_beta_goes_less_far():
 
 def test_the_lab_follows_its_controls():
     lab = displacement_lab()
-    reference, policy, chosen, rejected = lab.figure.data
+    reference, policy, chosen, rejected, chosen_path, rejected_path = lab.figure.data
     assert len(reference.x) == 62 and len(policy.x) == 60 and len(chosen.x) == len(rejected.x) == 1
     total = sum(np.sum(trace.marker.size) for trace in (policy, chosen, rejected))
     assert total == pytest.approx(1) and np.sum(reference.marker.size) == pytest.approx(1)
     for name, value in (("beta", 2.0), ("distance", 2.0), ("nll", 0.5), ("loss", "IPO")):
-        words, size, line = lab.sentence.value, chosen.marker.size[0], np.array(lab.side.data[0].y)
+        words, size, line = lab.sentence.value, chosen.marker.size[0], np.array(chosen_path.y)
         lab.controls[name].value = value
         assert lab.sentence.value != words and chosen.marker.size[0] != size
-        assert not np.allclose(lab.side.data[0].y, line)
+        assert not np.allclose(chosen_path.y, line)
     assert chosen.x[0] == pytest.approx(1.0) and rejected.x[0] == pytest.approx(-1.0)
-    assert len(lab.side.data[0].x) == len(lab.side.data[1].y) == displacement.STEPS + 1
+    assert len(chosen_path.x) == len(rejected_path.y) == displacement.STEPS + 1
     words = lab.sentence.value
     lab.reset()
     assert lab.values() == lab.start and lab.sentence.value != words
