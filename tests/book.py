@@ -23,7 +23,8 @@ import nbformat
 from .chapters import ROOT, build, tags
 
 TARGET_SECONDS = 60.0
-LIMIT_SECONDS = float(os.environ.get("RLHF_CHAPTER_SECONDS", 90))
+LIMIT_SECONDS = float(os.environ.get("RLHF_CHAPTER_SECONDS", 300))
+"""A hang; the target is noted, not asserted, since machines and their load differ."""
 LIMIT_GIGABYTES = 2.0
 CELL = re.compile(r"::Cell (\d+) (PASSED|FAILED|ERROR|XFAIL|SKIPPED)")
 
@@ -64,7 +65,7 @@ class Run:
 def run_chapter(path: Path) -> Run:
     """One chapter in a process of its own, and its kernel in another; memory is the larger of both."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-v", "-o", "addopts=",
-               "--nbval-cell-timeout", str(int(1.5 * LIMIT_SECONDS)), "-p", "no:cacheprovider", "--color=no", "--durations=3",
+               "--nbval-cell-timeout", str(int(LIMIT_SECONDS)), "-p", "no:cacheprovider", "--color=no", "--durations=3",
                str(path)]  # fmt: skip
     started = time.perf_counter()
     process = subprocess.Popen(

@@ -8,8 +8,6 @@ import torch
 from rlhf_lib.lm import Decoder, DecoderConfig, Policy, load_policy, train_tokenizer
 from rlhf_lib.world import PocketWorld
 
-torch.set_num_threads(2)
-
 
 @pytest.fixture(scope="session")
 def world():

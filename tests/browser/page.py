@@ -154,6 +154,14 @@ class Page:
             self.settle()
         return self.state()
 
+    def wait_for_state(self, wanted: tuple, seconds: float = 20) -> tuple:
+        """The state once it is the one wanted and nothing is redrawn any more, or at the end."""
+        end = time.monotonic() + seconds
+        while self.state() != wanted and time.monotonic() < end:
+            self.page.wait_for_timeout(50)
+        self.settle()
+        return self.state()
+
     def settle(self, quiet: float = QUIET) -> None:
         """Wait until nothing has been redrawn for a while, and no lab waits for its training."""
         self.page.wait_for_function(
@@ -173,14 +181,17 @@ class Page:
     def latency(self, control: Control, moves: int = 10) -> Latency:
         """Move a slider to and fro, each time until it is drawn; then 25 moves in 0.75 seconds."""
         self.focus(control)
+        there, back = "ArrowRight", "ArrowLeft"
+        if self.page.evaluate(f"probe.at_the_end({control.index})"):
+            there, back = back, there
         times = []
         for move in range(moves):
             before = self.state()
-            self.press("ArrowLeft" if move % 2 else "ArrowRight")
+            self.press(back if move % 2 else there)
             self.wait_for_change(before)
             times.append(self.last())
         for move in range(25):
-            self.press("ArrowLeft" if move % 8 >= 4 else "ArrowRight")
+            self.press(back if move % 8 >= 4 else there)
             self.page.wait_for_timeout(30)
         self.settle(600)
         return Latency(statistics.median(times), max(times), max(0.0, self.last()))

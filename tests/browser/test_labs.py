@@ -93,7 +93,7 @@ def test_reset_goes_back_to_the_start(lab):
     before = lab.page.state()
     assert before != lab.start
     lab.page.move(lab.control("Reset"))
-    assert lab.page.wait_for_change(before) == lab.start
+    assert lab.page.wait_for_state(lab.start) == lab.start
 
 
 def test_latency_and_a_burst_of_25_moves(lab, measured):
