@@ -191,12 +191,15 @@ class RefreshedJudge:
 
 
 def reward_judge(reward_model: RewardModel) -> Judge:
-    """A judge that prefers the answer with the higher reward; equal rewards are a tie."""
+    """A judge that prefers the answer with the higher reward; equal rewards are a tie.
+
+    The same text twice is always one, whatever rounding two differently padded batches bring.
+    """
 
     def judge(prompts: list, first: list[str], second: list[str]) -> list[Preference]:
         gaps = reward_model.score_texts(prompts, first) - reward_model.score_texts(prompts, second)
         return [
-            Preference(p, a if gap > 0 else b, b if gap > 0 else a, tie=gap == 0)
+            Preference(p, a if gap > 0 else b, b if gap > 0 else a, tie=a == b or gap == 0)
             for p, a, b, gap in zip(prompts, first, second, gaps.tolist(), strict=True)
         ]
 
