@@ -14,7 +14,13 @@ import dataclasses
 import sys
 import time
 
-from rlhf_lib.evaluation import Setting, rise_and_fall, train_against, train_proxy
+from rlhf_lib.evaluation import (
+    Setting,
+    qualitative_signs,
+    rise_and_fall,
+    train_against,
+    train_proxy,
+)
 from rlhf_lib.evaluation.over_optimization import main_settings
 from rlhf_lib.lm import load_policy
 from rlhf_lib.rewards import RewardModel
@@ -35,6 +41,17 @@ def proxy_of(setting: Setting, world: PocketWorld, sft) -> RewardModel:
     return RewardModel.load(str(folder))
 
 
+def grown_signs(policy, sft, world: PocketWorld, count: int = 3) -> str:
+    """The signs that have grown most since the SFT policy, per answer."""
+    prompts = world.prompts(150, seed=21, split="test")
+    before, after = (
+        qualitative_signs(world, prompts, model.sample(prompts, max_new_tokens=40, seed=4).texts)
+        for model in (sft, policy)
+    )
+    grown = sorted((sign for sign in before if sign != "words"), key=lambda s: before[s] - after[s])
+    return ", ".join(f"{sign} {before[sign]:.2f} -> {after[sign]:.2f}" for sign in grown[:count])
+
+
 def main(arguments: list[str]) -> None:
     """One line a seed."""
     given = {name: float(value) for name, value in (text.split("=") for text in arguments)}
@@ -47,11 +64,13 @@ def main(arguments: list[str]) -> None:
         kinds = {name: type(getattr(settings, name)) for name in given}
         settings = dataclasses.replace(settings, **{n: kinds[n](v) for n, v in given.items()})
         began = time.perf_counter()
-        run = train_against(sft.copy(), world, proxy, settings)
+        policy = sft.copy()
+        run = train_against(policy, world, proxy, settings)
         shape = rise_and_fall(run.series("gold"), run.series("proxy"), spread, start)
         print(
             f"seed {seed}: rise {shape.rise:.2f} sd to {shape.peak:+.2f} at step {shape.peak_step}, then lost "
-            f"{shape.fall:.0%} of it; proxy kept rising: {shape.proxy_kept_rising}; {time.perf_counter() - began:.0f} s",
+            f"{shape.fall:.0%} of it; proxy kept rising: {shape.proxy_kept_rising}; {time.perf_counter() - began:.0f} s; "
+            f"{grown_signs(policy, sft, world)}",
             flush=True,
         )
 

@@ -103,7 +103,7 @@ plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 26", "at the e
 print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
 
 # %% [markdown]
-# Which signs appear depends on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
+# The plainest sign here is the list: the annotators give a little for each bullet, so bullets come whatever was asked, even without anything behind them. Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -420,9 +420,7 @@ assert ends["pairs", 4000] > ends["pairs", 300], "and so do more comparisons"
 plane_sft, plane_peak, plane_over = load_plane().checkpoints.values()
 assert plane_peak["gold"] > plane_sft["gold"] > plane_over["gold"], "on the plane of weights the run climbs a ridge and falls off"
 assert plane_over["proxy"] > plane_peak["proxy"], "where the proxy shows no edge"
-before, after = signs["SFT"], signs["at the end"]
-watched = ("flattery", "repetition", "ungrammatical", "confident tone", "stock phrases")
-assert any(after[sign] > before[sign] + 0.2 for sign in watched), "signs show"
+assert signs["at the end"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers have turned into lists"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]

@@ -164,8 +164,9 @@ class Lab:
         return button
 
     def values(self) -> dict:
-        """The controls' values by name."""
-        return {name: control.value for name, control in self.controls.items()}
+        """The controls' values by name; the page may give back 0.4 as 0.39999999999999997."""
+        values = {name: control.value for name, control in self.controls.items()}
+        return {n: round(v, 9) if isinstance(v, float) else v for n, v in values.items()}
 
     def redraw(self) -> None:
         """Run the update with the present values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 PAD, END_OF_TEXT, TURN_START, TURN_END = "<|pad|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+
+PLAIN = ("PreTrainedTokenizerFast", "TokenizersBackend")
+"""Names of transformers' class for a tokenizer that is wholly described by tokenizer.json."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -57,7 +61,16 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 1024) -> PreTra
 
 
 def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a checkpoint folder (or Hub id), through transformers."""
+    """The tokenizer of a checkpoint folder (or Hub id), through transformers.
+
+    Where the folder says that tokenizer.json is all there is to it, as ours do, it is read by that class:
+    AutoTokenizer loads two seconds' worth of code for models first.
+    """
+    settings = Path(folder) / "tokenizer_config.json"
+    if settings.exists() and json.loads(settings.read_text()).get("tokenizer_class") in PLAIN:
+        from transformers import PreTrainedTokenizerFast
+
+        return PreTrainedTokenizerFast.from_pretrained(folder)
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder)

@@ -1,6 +1,7 @@
 """The labs: their content as plain functions, their wiring by setting controls, bursts of events."""
 
 import asyncio
+import math
 
 import numpy as np
 import pytest
@@ -116,6 +117,13 @@ def test_reset_and_what_a_reader_needs(build):
     assert all(c.description and c.tooltip for c in lab.controls.values())
     assert "aria-live='polite'" in lab.sentence.value
     assert "Predict" in lab.prompts.value
+
+
+def test_a_value_is_the_one_that_the_slider_shows():
+    """The page counts in steps, and seven steps of 0.05 from 0.05 on are not quite 0.4 to it."""
+    lab = objective_lab()
+    lab.controls["clip_low"].value = math.nextafter(0.4, 0)
+    assert lab.values()["clip_low"] == 0.4 and lab.controls["clip_low"].value < 0.4
 
 
 @pytest.fixture(scope="module")
