@@ -9,6 +9,7 @@ Shapes: B sequences, T tokens, H hidden size, V vocabulary, A attention heads, D
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from dataclasses import asdict, dataclass, field
@@ -126,10 +127,13 @@ class GrowingCache:
             stored[layer] = new if before is None else torch.cat((before, new), dim=2)
         return self.keys[layer], self.values[layer]
 
-    def select(self, rows: Tensor) -> None:
-        """Keep (or repeat) these rows of the batch."""
-        self.keys = [k[rows] for k in self.keys]
-        self.values = [v[rows] for v in self.values]
+    def rows(self, index: Tensor) -> GrowingCache:
+        """A cache of these rows of the batch (some of them more than once, say)."""
+        picked = copy.copy(self)
+        picked.keys, picked.values = (
+            [x[index] for x in stored] for stored in (self.keys, self.values)
+        )
+        return picked
 
 
 class RMSNorm(nn.Module):

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ..runtime import get_device
-from .rollout import Rollout, different_rows
+from .ragged import completion_states
+from .rollout import Rollout
 from .sampling import sample
 
 
@@ -134,23 +135,8 @@ class Policy:
         )
 
     def completion_logits(self, rollout: Rollout) -> Tensor:
-        """Logits (B, T, V) from which each completion token is predicted."""
-        return self.model.logits(self._completion_states(rollout))
-
-    def _completion_states(self, rollout: Rollout) -> Tensor:
-        """Hidden states (B, T, H) before each completion token.
-
-        Each different prompt goes through the model once, and its completions go on from there.
-        """
-        width, ids, mask = rollout.prompt_length, rollout.token_ids, rollout.attention_mask
-        first, rows = different_rows(ids[:, :width])
-        if len(first) == len(ids) or ids.shape[1] == width + 1:
-            return self.model.hidden_states(ids[:, :-1], mask[:, :-1])[:, width - 1 :]
-        cache = self.model.new_cache(len(first))
-        prompts = self.model.hidden_states(ids[first, :width], mask[first, :width], cache)
-        cache.select(rows)
-        others = self.model.hidden_states(ids[:, width:-1], mask[:, :-1], cache)
-        return torch.cat((prompts[rows, -1:], others), dim=1)
+        """Logits (B, T, V) from which each completion token is predicted; at padding they mean nothing."""
+        return self.model.logits(completion_states(self.model, rollout, before=True))
 
     def logprobs(
         self, rollout: Rollout, temperature: float = 1.0, with_entropy: bool = False
@@ -159,14 +145,17 @@ class Policy:
 
         with_entropy: also return the entropy (B, T) of the distribution each was drawn from, in nats.
         """
-        logits = self.completion_logits(rollout).float()
+        real = rollout.completion_mask > 0  # the LM head sees these tokens alone
+        states = completion_states(self.model, rollout, before=True)[real]
+        logits = self.model.logits(states).float()
         logp_all = (logits if temperature == 1 else logits / temperature).log_softmax(-1)
-        mask = rollout.completion_mask
-        logp = logp_all.gather(-1, rollout.completion_ids[..., None]).squeeze(-1) * mask
+        chosen = logp_all.gather(-1, rollout.completion_ids[real][:, None]).squeeze(-1)
+        empty = torch.zeros(real.shape, device=real.device)
+        logp = empty.masked_scatter(real, chosen)
         if not with_entropy:
             return logp
-        entropy = -(logp_all.detach().exp() * logp_all.detach()).sum(-1) * mask
-        return logp, entropy
+        entropy = -(logp_all.detach().exp() * logp_all.detach()).sum(-1)
+        return logp, empty.masked_scatter(real, entropy)
 
     def copy(self, frozen: bool = False) -> Policy:
         """A policy with weights of its own; `frozen` ones get no gradient (a reference policy)."""

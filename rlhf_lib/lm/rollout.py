@@ -73,11 +73,3 @@ class Rollout:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
         return Rollout(**moved)
-
-
-def different_rows(ids: Tensor) -> tuple[Tensor, Tensor]:
-    """Where each different row of ids (B, P) stands first (N,), and which of these each row is (B,)."""
-    numbers: dict[tuple, int] = {}
-    rows = [numbers.setdefault(tuple(row), len(numbers)) for row in ids.tolist()]
-    first = [rows.index(number) for number in range(len(numbers))]
-    return torch.tensor(first, device=ids.device), torch.tensor(rows, device=ids.device)

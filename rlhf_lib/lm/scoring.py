@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .policy import Policy
+from .ragged import length_groups
 
 
 @dataclass(frozen=True)
@@ -49,36 +50,19 @@ def encode_answers(policy: Policy, prompts: Sequence, texts: Sequence[str]) -> l
     ]
 
 
-LONGEST_OVER_SHORTEST = 1.3
-"""Sequences share a forward pass if the longest is at most this many times as long as the shortest."""
-
-
 def answer_logp(policy: Policy, answers: Sequence[EncodedAnswer], mean: bool = False) -> Tensor:
     """log pi(answer | prompt) (B,) in nats, differentiable: the sum over the answer's tokens.
 
     mean: divide by the number of tokens instead (SimPO, ORPO, IPO as TRL has it). Answers of like
     length go through the model together, so that little is spent on padding. Equation: [DF-1].
     """
-    groups = length_groups(answers)
+    groups = length_groups([len(answer.token_ids) for answer in answers])
     parts = [_forward(policy, [answers[i] for i in group]) for group in groups]
     order = torch.tensor([i for group in groups for i in group], device=policy.device)
     sums = torch.cat(parts)[order.argsort()]
     if not mean:
         return sums
     return sums / torch.tensor([answer.length for answer in answers], device=sums.device)
-
-
-def length_groups(answers: Sequence[EncodedAnswer], largest: int = 256) -> list[list[int]]:
-    """Row numbers in groups of like length, at most `largest` in each."""
-    lengths = [len(answer.token_ids) for answer in answers]
-    groups: list[list[int]] = []
-    for i in sorted(range(len(answers)), key=lengths.__getitem__):
-        last = groups[-1] if groups else []
-        if last and len(last) < largest and lengths[i] <= LONGEST_OVER_SHORTEST * lengths[last[0]]:
-            last.append(i)
-        else:
-            groups.append([i])
-    return groups
 
 
 def _forward(policy: Policy, answers: Sequence[EncodedAnswer]) -> Tensor:

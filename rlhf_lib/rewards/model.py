@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..lm import Policy, Rollout
+from ..lm.ragged import completion_states
 
 
 class TokenScorer(nn.Module):
@@ -38,8 +39,7 @@ class TokenScorer(nn.Module):
 
     def hidden(self, rollout: Rollout) -> Tensor:
         """Last hidden state at each completion token, (B, T, H)."""
-        states = self.trunk.hidden_states(rollout.token_ids, rollout.attention_mask)
-        return states[:, rollout.prompt_length :]
+        return completion_states(self.trunk, rollout)
 
     def token_scores(self, rollout: Rollout) -> Tensor:
         """Head outputs at each completion token, (B, T) for one output, else (B, T, outputs)."""
@@ -132,8 +132,7 @@ class ValueModel(TokenScorer):
 
     def token_scores(self, rollout: Rollout) -> Tensor:
         """Values (B, T): the state before completion token t ends with token t - 1."""
-        states = self.trunk.hidden_states(rollout.token_ids[:, :-1], rollout.attention_mask[:, :-1])
-        values = self.head(states[:, rollout.prompt_length - 1 :])
+        values = self.head(completion_states(self.trunk, rollout, before=True))
         return values.float().squeeze(-1) * rollout.completion_mask
 
 

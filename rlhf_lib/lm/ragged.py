@@ -1,0 +1,97 @@
+"""Completions of unequal length through a model, with little spent on padding and on repeated prompts.
+
+Shapes: B completions of up to T tokens, after prompts padded on the left to P; H hidden size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .decoder import Decoder
+from .rollout import Rollout
+
+LONGEST_OVER_SHORTEST = 1.3
+"""Sequences share a forward pass if the longest is at most this many times as long as the shortest."""
+
+SHARED_FROM = 3
+"""Completions per different prompt from which on a prompt is read once and its keys and values are shared."""
+
+
+def length_groups(lengths: Sequence[int], largest: int = 256) -> list[list[int]]:
+    """Row numbers in groups of like length, at most `largest` in each."""
+    groups: list[list[int]] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        last = groups[-1] if groups else []
+        if last and len(last) < largest and lengths[i] <= LONGEST_OVER_SHORTEST * lengths[last[0]]:
+            last.append(i)
+        else:
+            groups.append([i])
+    return groups
+
+
+def completion_states(model, rollout: Rollout, before: bool = False) -> Tensor:
+    """Last hidden states (B, T, H) at the completion's tokens; at padding they mean nothing.
+
+    before: at the token before each instead, from which it is predicted.
+    """
+    first, prompt_of = different_rows(rollout.token_ids[:, : rollout.prompt_length])
+    if isinstance(model, Decoder) and SHARED_FROM * len(first) <= rollout.batch_size:
+        return _behind_shared_prompts(model, rollout, before, first, prompt_of)
+    return _one_by_one(model, rollout, before)
+
+
+def different_rows(ids: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each different row of ids (B, P) stands first (N,), and which of these each row is (B,)."""
+    numbers: dict[tuple, int] = {}
+    rows = [numbers.setdefault(tuple(row), len(numbers)) for row in ids.tolist()]
+    first = [rows.index(number) for number in range(len(numbers))]
+    return torch.tensor(first, device=ids.device), torch.tensor(rows, device=ids.device)
+
+
+def _one_by_one(model, rollout: Rollout, before: bool) -> Tensor:
+    """Each prompt with its completion, all padding on the right, where a causal model never looks."""
+    mask, width = rollout.attention_mask, rollout.completion_mask.shape[1]
+    starts, lengths = mask.argmax(1), mask.sum(1).long() - int(before)
+    steps = torch.arange(mask.shape[1], device=mask.device)
+
+    def states_of(rows: Tensor) -> Tensor:
+        longest = int(lengths[rows].max())
+        columns = (starts[rows, None] + steps[:longest]).clamp(max=len(steps) - 1)
+        states = model.hidden_states(rollout.token_ids[rows].gather(1, columns))
+        places = rollout.prompt_length - starts[rows, None] + steps[:width] - int(before)
+        places = places.clamp(max=longest - 1)[..., None].expand(-1, -1, states.shape[-1])
+        return states.gather(1, places)
+
+    return _by_length(states_of, lengths)
+
+
+def _behind_shared_prompts(
+    model: Decoder, rollout: Rollout, before: bool, first: Tensor, prompt_of: Tensor
+) -> Tensor:
+    """Each different prompt once, and its completions go on from there."""
+    ids, mask, start = rollout.token_ids, rollout.attention_mask, rollout.prompt_length
+    lengths, width = rollout.lengths.long() - int(before), rollout.completion_mask.shape[1]
+    cache = model.new_cache(len(first))
+    prompts = model.hidden_states(ids[first, :start], mask[first, :start], cache)
+
+    def states_of(rows: Tensor) -> Tensor:
+        stop = start + int(lengths[rows].max())
+        found = [prompts[prompt_of[rows], -1:]] if before else []
+        if stop > start:
+            known = cache.rows(prompt_of[rows])
+            found.append(model.hidden_states(ids[rows, start:stop], mask[rows, :stop], known))
+        states = torch.cat(found, dim=1)
+        return F.pad(states, (0, 0, 0, width - states.shape[1]))
+
+    return _by_length(states_of, lengths)
+
+
+def _by_length(states_of, lengths: Tensor) -> Tensor:
+    """`states_of(rows)` for rows of like length at a time, put back into their order."""
+    device = lengths.device
+    groups = [torch.tensor(group, device=device) for group in length_groups(lengths.tolist())]
+    return torch.cat([states_of(rows) for rows in groups])[torch.cat(groups).argsort()]
