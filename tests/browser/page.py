@@ -180,7 +180,7 @@ class Page:
         """Milliseconds from the last key to the last repaint."""
         return self.page.evaluate("(probe.marks.slice(-1)[0] || [0])[0] - probe.keys.slice(-1)[0]")
 
-    def latency(self, control: Control, moves: int = 10) -> Latency:
+    def latency(self, control: Control, moves: int = 6) -> Latency:
         """Move a slider to and fro, each time until it is drawn; then 25 moves in 0.75 seconds."""
         self.focus(control)
         there, back = "ArrowRight", "ArrowLeft"
