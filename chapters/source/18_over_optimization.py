@@ -63,7 +63,7 @@ fig = plot_rise_and_fall(
     history.series("proxy"), history.series("gold"), peak=shape.peak_step,
     band={name: (band[name]["low"], band[name]["high"]) for name in ("proxy", "gold")},
 )
-fig.axes[0].set_ylim(-2.5, 1);  # one of the five seeds falls to -14
+fig.axes[0].set_ylim(-2.5, 1);  # some runs fall far below this
 
 # %%
 print(f"gold: {shape.start:+.2f}, peak {shape.peak:+.2f} at step {shape.peak_step}, end {shape.end:+.2f}")
@@ -103,7 +103,7 @@ plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 26", "at the e
 print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
 
 # %% [markdown]
-# The plainest sign here is the list: the annotators give a little for each bullet, so bullets come whatever was asked, even without anything behind them. Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
+# The plainest sign here is the list. The annotators give a little for each bullet, so already at step 26 bullets come whatever was asked; where a run breaks down, they come without anything behind them (which counts as ungrammatical, and as repetition). Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -420,7 +420,7 @@ assert ends["pairs", 4000] > ends["pairs", 300], "and so do more comparisons"
 plane_sft, plane_peak, plane_over = load_plane().checkpoints.values()
 assert plane_peak["gold"] > plane_sft["gold"] > plane_over["gold"], "on the plane of weights the run climbs a ridge and falls off"
 assert plane_over["proxy"] > plane_peak["proxy"], "where the proxy shows no edge"
-assert signs["at the end"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers have turned into lists"
+assert signs["at step 26"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers turn into lists"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]
