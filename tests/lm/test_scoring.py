@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from rlhf_lib.lm import answer_logp, encode_answers, score_answers
-from rlhf_lib.lm.ragged import LONGEST_OVER_SHORTEST, length_groups
 from rlhf_lib.lm.scoring import padded
 
 PROMPTS = ["hi", "who is there at this late hour?", "what?", "hi"]
@@ -37,15 +36,6 @@ def test_the_gradient_is_that_of_the_rollout(tiny):
     tiny.logprobs(tiny.encode_completions(PROMPTS, TEXTS)).sum().backward()
     for ours, parameter in zip(first, tiny.model.parameters(), strict=True):
         torch.testing.assert_close(ours, parameter.grad, atol=1e-5, rtol=1e-4)
-
-
-def test_groups_hold_every_row_once_and_lengths_that_are_alike(tiny):
-    answers = encode_answers(tiny, PROMPTS * 5, TEXTS * 5)
-    groups = length_groups([len(answer.token_ids) for answer in answers], largest=7)
-    assert sorted(i for group in groups for i in group) == list(range(20))
-    for group in groups:
-        lengths = [len(answers[i].token_ids) for i in group]
-        assert len(group) <= 7 and max(lengths) <= LONGEST_OVER_SHORTEST * min(lengths)
 
 
 def test_padding_by_hand(tiny):
