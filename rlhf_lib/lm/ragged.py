@@ -66,7 +66,7 @@ def _one_by_one(model, rollout: Rollout, before: bool) -> Tensor:
         places = places.clamp(max=longest - 1)[..., None].expand(-1, -1, states.shape[-1])
         return states.gather(1, places)
 
-    return _by_length(states_of, lengths)
+    return by_length(states_of, lengths)
 
 
 def _behind_shared_prompts(
@@ -87,11 +87,11 @@ def _behind_shared_prompts(
         states = torch.cat(found, dim=1)
         return F.pad(states, (0, 0, 0, width - states.shape[1]))
 
-    return _by_length(states_of, lengths)
+    return by_length(states_of, lengths)
 
 
-def _by_length(states_of, lengths: Tensor) -> Tensor:
-    """`states_of(rows)` for rows of like length at a time, put back into their order."""
+def by_length(result_of, lengths: Tensor) -> Tensor:
+    """`result_of(rows)` for rows of like length at a time, put back into their order."""
     device = lengths.device
     groups = [torch.tensor(group, device=device) for group in length_groups(lengths.tolist())]
-    return torch.cat([states_of(rows) for rows in groups])[torch.cat(groups).argsort()]
+    return torch.cat([result_of(rows) for rows in groups])[torch.cat(groups).argsort()]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .policy import Policy
-from .ragged import length_groups
+from .ragged import by_length
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,8 @@ def answer_logp(policy: Policy, answers: Sequence[EncodedAnswer], mean: bool = F
     mean: divide by the number of tokens instead (SimPO, ORPO, IPO as TRL has it). Answers of like
     length go through the model together, so that little is spent on padding. Equation: [DF-1].
     """
-    groups = length_groups([len(answer.token_ids) for answer in answers])
-    parts = [_forward(policy, [answers[i] for i in group]) for group in groups]
-    order = torch.tensor([i for group in groups for i in group], device=policy.device)
-    sums = torch.cat(parts)[order.argsort()]
+    widths = torch.tensor([len(answer.token_ids) for answer in answers], device=policy.device)
+    sums = by_length(lambda rows: _forward(policy, [answers[i] for i in rows.tolist()]), widths)
     if not mean:
         return sums
     return sums / torch.tensor([answer.length for answer in answers], device=sums.device)
