@@ -14,22 +14,25 @@ from torch import Tensor
 from .decoder import Decoder
 from .rollout import Rollout
 
-LONGEST_OVER_SHORTEST = 1.3
-"""Sequences share a forward pass if the longest is at most this many times as long as the shortest."""
+PADDING_ALLOWED = 150
+"""Tokens of padding in a group; a further forward pass of a small model costs about as much."""
 
 SHARED_FROM = 3
 """Completions per different prompt from which on a prompt is read once and its keys and values are shared."""
 
 
 def length_groups(lengths: Sequence[int], largest: int = 256) -> list[list[int]]:
-    """Row numbers in groups of like length, at most `largest` in each."""
+    """Row numbers in groups of like length, at most `largest` in each and PADDING_ALLOWED in all."""
     groups: list[list[int]] = []
+    tokens = 0
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):
         last = groups[-1] if groups else []
-        if last and len(last) < largest and lengths[i] <= LONGEST_OVER_SHORTEST * lengths[last[0]]:
+        if last and len(last) < largest and len(last) * lengths[i] - tokens <= PADDING_ALLOWED:
             last.append(i)
+            tokens += lengths[i]
         else:
             groups.append([i])
+            tokens = lengths[i]
     return groups
 
 

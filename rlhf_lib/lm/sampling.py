@@ -8,6 +8,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from .next_token import next_token_logits
+
 COMPACT_BELOW = 0.75
 """Where fewer than this share of a batch is still unfinished, the finished sequences leave it."""
 
@@ -61,7 +63,8 @@ def _complete(
     model, token_ids, attention_mask, per_prompt, max_new_tokens, choose, end_token, pad_token
 ) -> tuple[Tensor, ...]:
     """The fields of `Samples`, in order."""
-    cache = model.new_cache(len(token_ids), token_ids.shape[1] + max_new_tokens)
+    longest = token_ids.shape[1] + max_new_tokens
+    cache, next_logits = model.new_cache(len(token_ids), longest), next_token_logits(model, longest)
     logits = model.logits(model.hidden_states(token_ids, attention_mask, cache)[:, -1])
     rows = torch.arange(len(token_ids), device=logits.device).repeat_interleave(per_prompt)
     if per_prompt > 1:
@@ -83,7 +86,7 @@ def _complete(
             _store(columns, batch, drawn, step)
             cache.select(rows := alive.nonzero()[:, 0])
             batch, token, seen, alive = (x[rows] for x in (batch, token, seen, alive))
-        logits = model.logits(model.hidden_states(token[:, None], seen, cache)[:, -1])
+        logits = next_logits(token, seen, cache)
     _store(columns, batch, drawn, step)
     return tuple(column[:, :step] for column in columns)
 

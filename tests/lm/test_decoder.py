@@ -1,5 +1,6 @@
 """The decoder equals transformers' Llama, cached or not, padded or not."""
 
+import copy
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from rlhf_lib.lm import Decoder, DecoderConfig
+from rlhf_lib.lm.next_token import JoinedDecoder
 from rlhf_lib.runtime import data_path
 
 LLAMA3 = {
@@ -73,6 +75,21 @@ def test_cached_equals_uncached(pair, batch):
 
 
 @torch.no_grad()
+@torch.no_grad()
+def test_joined_weights_give_the_same_next_tokens(pair, batch):
+    model = copy.deepcopy(pair[1])
+    token_ids, mask = batch
+    for module in model.modules():  # norms whose weights are not all 1
+        if hasattr(module, "epsilon"):
+            module.weight.uniform_(0.5, 1.5)
+    whole = model(token_ids, mask)
+    cache, joined = model.new_cache(3, 90), JoinedDecoder(model, 90)
+    model.hidden_states(token_ids[:, :80], mask[:, :80], cache)
+    for now in range(80, 90):
+        found = joined(token_ids[:, now], mask[:, : now + 1], cache)
+        torch.testing.assert_close(found, whole[:, now], atol=1e-4, rtol=1e-4)
+
+
 def test_checkpoints_go_both_ways(pair, batch, tmp_path):
     theirs, ours, _ = pair
     ours.save_pretrained(tmp_path)

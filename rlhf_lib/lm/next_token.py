@@ -1,0 +1,84 @@
+"""One more token of each sequence through the decoder, with half as many operations.
+
+A small model spends such a step on calling operations, not on arithmetic. So matrices that read the same
+input are joined to one, the norms' weights multiplied into them, and queries and keys turned together.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .decoder import Block, Cache, Decoder, rotate
+
+LARGEST = 20_000_000
+"""Parameters up to which joining (a copy of the weights) pays."""
+
+
+def next_token_logits(model, length: int):
+    """A function (token (B,), seen (B, T + 1), cache) -> logits (B, V), for up to `length` tokens in all.
+
+    `seen` is 1 on real tokens so far, the new one included. The weights are those of this moment.
+    """
+    small = isinstance(model, Decoder) and sum(p.numel() for p in model.parameters()) <= LARGEST
+    if small:
+        return JoinedDecoder(model, length)
+    return lambda token, seen, cache: model.logits(
+        model.hidden_states(token[:, None], seen, cache)[:, -1]
+    )
+
+
+class JoinedDecoder:
+    """What `Decoder` computes for one token, from joined weights."""
+
+    def __init__(self, model: Decoder, length: int) -> None:
+        self.config, self.embedding = model.config, model.model.embed_tokens.weight
+        self.layers = [_joined(block) for block in model.model.layers]
+        self.head = model.lm_head.weight * model.model.norm.weight
+        angles = torch.arange(length, device=self.head.device)[:, None] * model.frequencies
+        cosine, sine = angles.cos(), angles.sin()
+        turns = (torch.cat((cosine, cosine), -1), torch.cat((-sine, sine), -1))
+        self.turns = torch.stack(turns).to(self.head.dtype)  # (2, length, D)
+
+    def __call__(self, token: Tensor, seen: Tensor, cache: Cache) -> Tensor:
+        """Logits (B, V); stores the token's keys and values in the cache."""
+        heads, groups = self.config.num_attention_heads, self.config.num_key_value_heads
+        cosine, sine = self.turns[:, seen.sum(1).long() - 1, None]  # (B, 1, D) each
+        bias = torch.zeros(seen.shape, dtype=cosine.dtype, device=cosine.device)
+        bias = bias.masked_fill_(seen == 0, -math.inf)[:, None, None]
+        x = self.embedding[token]  # (B, H)
+        for layer, (attend, project, open_gate, close_gate) in enumerate(self.layers):
+            states = F.linear(self._scaled(x), attend).view(len(x), -1, self.config.head_dim)
+            turned = rotate(states[:, : heads + groups], cosine, sine)
+            keys, values = cache.append(
+                layer, turned[:, heads:, None], states[:, heads + groups :, None]
+            )
+            queries = turned[:, :heads].unflatten(1, (groups, -1))  # (B, groups, A / groups, D)
+            found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=bias)
+            x = torch.addmm(x, found.flatten(1), project)
+            gate, up = F.linear(self._scaled(x), open_gate).chunk(2, dim=-1)
+            x = torch.addmm(x, F.silu(gate) * up, close_gate)
+        cache.length += 1
+        return F.linear(self._scaled(x), self.head)
+
+    def _scaled(self, x: Tensor) -> Tensor:
+        """x / rms(x): an RMSNorm without its weight."""
+        norm = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        mean_square = norm.square() / x.shape[-1]
+        return x * (mean_square + self.config.rms_norm_eps).rsqrt().to(x.dtype)
+
+
+def _joined(block: Block) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Matrices of a layer: queries, keys and values (out, H); output (in, H); gate and up (out, H); down (in, H)."""
+    attention, mlp = block.self_attn, block.mlp
+    attend = torch.cat([p.weight for p in (attention.q_proj, attention.k_proj, attention.v_proj)])
+    open_gate = torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight])
+    return (
+        attend * block.input_layernorm.weight,
+        attention.o_proj.weight.T,
+        open_gate * block.post_attention_layernorm.weight,
+        mlp.down_proj.weight.T,
+    )
