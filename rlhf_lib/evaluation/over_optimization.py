@@ -42,10 +42,10 @@ class Setting:
     seed: int = 0
 
 
-STEPS = 60
-PROMPTS_PER_STEP = 20
-LEARNING_RATE = 4e-4
-WARMUP = 45
+STEPS = 48
+PROMPTS_PER_STEP = 14
+LEARNING_RATE = 6e-4
+WARMUP = 30
 """A long warm-up: small steps while the curve rises, larger ones once it has."""
 
 
