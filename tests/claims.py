@@ -27,6 +27,7 @@ from rlhf_lib.evaluation import (
     exact_world,
     measure_drift,
     near_pairs,
+    qualitative_signs,
     relabel,
     rise_and_fall,
     smooth,
@@ -67,7 +68,7 @@ from rlhf_lib.training import (
     train_reward_model,
     train_sft,
 )
-from rlhf_lib.world import Bias, PocketWorld
+from rlhf_lib.world import Bias, PocketWorld, label_pairs
 
 SEEDS = range(5)
 STRONG_BETA = 0.5
@@ -122,7 +123,7 @@ def reward_model() -> None:
         labels = relabel(train, world, Setting(pairs=1500, seed=seed))
         model = RewardModel.from_policy(sft, seed=seed)
         settings = RewardModelSettings(seed=seed)
-        history = train_reward_model(model, labels, settings, test[:300], evaluate_every=8)
+        history = train_reward_model(model, labels, settings, test[:200], evaluate_every=10)
         curves.append(history.series("held_out_accuracy"))
         print(f"  seed {seed}: held-out accuracy {curves[-1][-1]:.3f}", flush=True)
     steps = [row["step"] for row in history.rows if "held_out_accuracy" in row]
@@ -178,6 +179,53 @@ def kl_penalty() -> None:
     claim(sum(s.end > s.start for s in shapes), 5, "and ends above the SFT policy")
 
 
+def signs() -> None:
+    """Chapter 18: bullets per answer after 19 steps against pocket-reward; other batches with each seed."""
+    world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
+    asked = world.prompts(150, seed=21, split="test")
+
+    def bullets(policy) -> float:
+        texts = policy.sample(asked, max_new_tokens=40, seed=4).texts
+        return qualitative_signs(world, asked, texts)["bullets"]
+
+    start, found = bullets(sft), []
+    for seed in SEEDS:
+        policy = sft.copy()
+        train_against(policy, world, proxy, main_settings(Setting(seed=seed), steps=19))
+        found.append(bullets(policy))
+    print(f"  bullets per answer: {start:.2f} -> {[round(x, 2) for x in found]}", flush=True)
+    claim(sum(x > start + 0.5 for x in found), 5, "answers turn into lists near gold's peak")
+
+
+def start_here() -> None:
+    """Chapter 00: RLOO against a reward model of 300 comparisons, with and without a KL penalty."""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    gold, asked = GoldReward(world), world.prompts(1000, seed=5)
+    runs: dict[float, list] = {0.0: [], 0.1: []}
+    for seed in SEEDS:
+        requests, annotator = world.prompts(300, seed=1 + seed), world.annotator()
+        texts = sft.sample(requests, samples_per_prompt=2, max_new_tokens=40, seed=1 + seed).texts
+        pairs = label_pairs(requests, texts[0::2], texts[1::2], annotator, seed)
+        proxy = RewardModel.from_policy(sft, seed=seed)
+        train_reward_model(proxy, pairs, RewardModelSettings(epochs=2, seed=seed))
+        for beta, found in runs.items():
+            settings = preset(
+                "rloo", steps=30, prompts_per_step=12, learning_rate=4e-4, kl_coefficient=beta, seed=seed
+            )  # fmt: skip
+            run = train_online(sft.copy(), asked, proxy, settings, gold)
+            found.append({m: smooth(run.series(m)) for m in ("proxy", "gold", "kl")})
+            shown = {
+                m: [round(float(x), 2) for x in (v[0], max(v), v[-1])] for m, v in found[-1].items()
+            }
+            print(f"  seed {seed}, beta {beta}: first, highest, last {shown}", flush=True)
+    free, held = runs.values()
+    claim(sum(r["proxy"][-1] > r["proxy"][0] + 0.5 for r in free), 5, "the proxy rises")
+    claim(sum(max(r["gold"]) - r["gold"][-1] > 0.2 for r in free), 5, "gold falls from its peak")
+    both = list(zip(free, held, strict=True))
+    claim(sum(b["kl"][-1] < a["kl"][-1] for a, b in both), 5, "the penalty keeps the KL lower")
+    claim(sum(b["gold"][-1] > a["gold"][-1] for a, b in both), 5, "and the gold utility higher")
+
+
 def algorithms() -> None:
     """Chapter 11: all presets, the gold utility as reward."""
     world, sft = PocketWorld(), load_policy("pocket-sft")
@@ -187,7 +235,7 @@ def algorithms() -> None:
     for name in PRESETS:
         runs = []
         for seed in SEEDS:
-            settings = preset(name, steps=14, prompts_per_step=8, learning_rate=4e-4, seed=seed)
+            settings = preset(name, steps=10, prompts_per_step=8, learning_rate=6e-4, seed=seed)
             runs.append(train_online(sft.copy(), requests, gold, settings).series("proxy"))
         bands[name] = band_of([smooth(run).tolist() for run in runs])
         ends = [float(np.mean(run[-4:])) for run in runs]
@@ -268,7 +316,7 @@ def regularization() -> None:
         for name, change in changes.items():
             policy = sft.copy()
             settings = preset(
-                "rloo", steps=20, prompts_per_step=8, learning_rate=4e-4, seed=seed, **change
+                "rloo", steps=14, prompts_per_step=8, learning_rate=6e-4, seed=seed, **change
             )
             rows = packed_rows(policy, world.documents(100 + seed), 8, 64)
             run = train_online(policy, requests, proxy, settings, gold, pretraining=rows)
@@ -314,15 +362,15 @@ def razor_runs(world, sft, seed: int) -> dict[str, list]:
     own = [(prompt, text) for prompt, text, good in triples if good][:128]
     found: dict[str, list] = {"RL": []}
     policy = sft.copy()
-    settings = preset("rloo", steps=24, prompts_per_step=12, learning_rate=2e-4, seed=seed)
+    settings = preset("rloo", steps=18, prompts_per_step=12, learning_rate=3e-4, seed=seed)
     trainer = OnlineTrainer(policy, train, right, settings)
-    for step in range(1, 25):
+    for step in range(1, 19):
         trainer.step()
         if step % 6 == 0:
             found["RL"].append(measured(policy))
     for name, data in (("SFT, written answers", written), ("SFT, own right answers", own)):
         policy, found[name] = sft.copy(), []
-        for epoch in range(4):
+        for epoch in range(3):
             rate = SFTSettings(batch_size=16, learning_rate=1e-4, warmup_steps=1, seed=epoch)
             train_sft(policy, data, rate)
             found[name].append(measured(policy))
@@ -389,10 +437,10 @@ def best_of_n_exact() -> None:
 
 
 def rejection() -> None:
-    """Chapter 10: four rounds by pocket-reward against the same without looking at the reward."""
+    """Chapter 10: three rounds by pocket-reward against the same without looking at the reward."""
     world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
     requests, gold = world.prompts(1000, seed=5), GoldReward(world)
-    asked = world.prompts(192, seed=99, split="test")
+    asked = world.prompts(128, seed=99, split="test")
     bands, ends = {}, {}
     for selection in SELECTIONS:
         runs, ends[selection] = [], []
@@ -413,7 +461,7 @@ def rejection() -> None:
 
 def rejection_settings(selection: str, seed: int) -> RejectionSettings:
     """What chapter 10 trains with."""
-    return RejectionSettings(rounds=4, prompts_per_round=64, selection=selection, seed=seed)
+    return RejectionSettings(rounds=3, prompts_per_round=48, selection=selection, seed=seed)
 
 
 def judges() -> None:
@@ -743,6 +791,7 @@ def direct_length() -> None:
 
 
 EXPERIMENTS = {
+    "start_here": start_here,
     "first_fine_tuning": first_fine_tuning,
     "kl_estimators": kl_estimators,
     "regularization": regularization,
@@ -762,6 +811,7 @@ EXPERIMENTS = {
     "gradient_weight": gradient_weight,
     "over_optimization": over_optimization,
     "kl_penalty": kl_penalty,
+    "signs": signs,
 }
 
 

@@ -137,7 +137,7 @@ annotator = world.annotator()
 seen = annotator.perceived
 gaps = [seen(p.prompt, p.chosen) - seen(p.prompt, p.rejected) for p in test]
 ceiling = accuracy_ceiling(gaps, annotator.temperature)
-history = train_reward_model(model, train[:1500], RewardModelSettings(), test[:300], evaluate_every=8)
+history = train_reward_model(model, train[:1500], RewardModelSettings(), test[:200], evaluate_every=10)
 print(f"held-out accuracy {history.last('held_out_accuracy'):.3f}, ceiling {ceiling:.3f}")
 
 # %%
@@ -190,7 +190,7 @@ plot_calibration(found);
 # %%
 memoriser = RewardModel.from_policy(sft, seed=1)
 settings = RewardModelSettings(epochs=4, batch_size=30)
-overfit = train_reward_model(memoriser, train[:300], settings, held_out=test[:200], evaluate_every=10)
+overfit = train_reward_model(memoriser, train[:240], settings, held_out=test[:160], evaluate_every=8)
 steps = [row["step"] / 10 for row in overfit.rows if "held_out_loss" in row]
 fig, axis = figure(height=2.9, width=6.2)
 axis.plot(np.arange(len(overfit.rows)) / 10, overfit.series("loss"), alpha=0.6, label="training loss")

@@ -37,9 +37,9 @@ requests = world.prompts(1000, seed=5)
 
 # %% tags=["training"]
 def short_run(**changes):
-    """(policy, history) after 20 rounds from pocket-sft."""
+    """(policy, history) after 14 rounds from pocket-sft."""
     policy = sft.copy()
-    settings = preset("rloo", steps=20, prompts_per_step=8, learning_rate=4e-4, **changes)
+    settings = preset("rloo", steps=14, prompts_per_step=8, learning_rate=6e-4, **changes)
     documents = packed_rows(policy, world.documents(100), 8, 64)  # used in section 9
     return policy, train_online(policy, requests, proxy, settings, gold, pretraining=documents)
 
@@ -470,7 +470,7 @@ for name, key in (("RLOO, β = 0", "free"), ("RLOO, β = 0.2", "beta"), ("with p
 from rlhf_lib import data_path
 from rlhf_lib.training import DirectSettings, read_preferences, train_direct
 
-pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:320]
+pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:240]
 chosen = {}
 for weight in (0.0, 1.0):
     settings = DirectSettings(beta=0.05, nll_weight=weight, batch_size=16)
@@ -568,12 +568,12 @@ def right(rollout):
 
 
 sums = world.prompts(600, ("sum",), seed=5)
-settings = preset("rloo", steps=24, prompts_per_step=12, learning_rate=2e-4)
+settings = preset("rloo", steps=18, prompts_per_step=12, learning_rate=3e-4)
 trainer = OnlineTrainer(sft.copy(), sums, right, settings, gold)
 copies = []
-for step in range(24):
+for step in range(18):
     trainer.step()
-    if step % 8 == 7:
+    if step % 6 == 5:
         copies.append(trainer.policy.copy(frozen=True))
 
 # %%
@@ -608,7 +608,7 @@ def drift(policy):
     return measure_drift(policy, sft, world, task, others, right, gold)
 
 
-def epochs_of_sft(data, count=3):
+def epochs_of_sft(data, count=2):
     """A `Drift` after each epoch."""
     policy, found = sft.copy(), []
     for seed in range(count):

@@ -133,7 +133,7 @@ for selection in ("best_per_prompt", "random_per_prompt", "top_overall", "random
 # %% [markdown]
 # ## 4. Several rounds, for real
 #
-# Four rounds of: 64 requests, 8 answers each, keep 64, fine-tune for two epochs. Each round draws from the policy as it then stands. The reward model selects; gold only looks on. Grey: the bands of five seeds, stored by `make claims`.
+# Three rounds of: 48 requests, 8 answers each, keep 48, fine-tune for two epochs. Each round draws from the policy as it then stands. The reward model selects; gold only looks on. Grey: the bands of five seeds, stored by `make claims`.
 
 # %% tags=["training"]
 from rlhf_lib.training import RejectionSettings, train_rejection
@@ -142,7 +142,7 @@ requests = world.prompts(1000, seed=5)
 policies, runs = {}, {}
 for selection in ("best_per_prompt", "random_per_prompt", "top_overall", "random_overall"):
     policies[selection] = sft.copy()
-    settings = RejectionSettings(rounds=4, prompts_per_round=64, selection=selection)
+    settings = RejectionSettings(rounds=3, prompts_per_round=48, selection=selection)
     runs[selection] = train_rejection(policies[selection], requests, proxy, settings, gold)
 
 # %%
@@ -153,7 +153,7 @@ fig, axes = figure(2, 4, height=1.9, sharex=True, sharey="row")
 for column, (selection, run) in enumerate(runs.items()):
     for axis, metric in zip(axes[:, column], ("proxy", "gold"), strict=True):
         band = bands[selection][metric]
-        axis.fill_between(range(4), band["low"], band["high"], color="0.85")
+        axis.fill_between(range(3), band["low"], band["high"], color="0.85")
         axis.plot(run.series(metric), "o-", color=COLOURS[metric], lw=2, ms=4)
     axes[0, column].set_title(selection.replace("_", " "))
 axes[0, 0].set_ylabel("reward model")
@@ -161,10 +161,10 @@ axes[1, 0].set_ylabel("gold (points)")
 fig.supxlabel("rounds of fine-tuning so far", fontsize=9);
 
 # %% [markdown]
-# And on 192 requests that no round has seen:
+# And on 128 requests that no round has seen:
 
 # %%
-unseen, ends = world.prompts(192, seed=99, split="test"), {}
+unseen, ends = world.prompts(128, seed=99, split="test"), {}
 for name, policy in {"before": sft, **policies}.items():
     rollout = policy.sample(unseen, 2, 40, seed=1)
     ends[name] = tuple(score_by_length(r, rollout).mean().item() for r in (proxy, gold))
@@ -305,13 +305,13 @@ axes[0].legend(loc="upper left");
 # %% [markdown]
 # ## 7. Two knobs: N and temperature
 #
-# Best-of-N needs answers that differ. Temperature makes them differ, and makes them worse on average. **Predict:** which temperature gives the best of 32, by the reward model, and by gold?
+# Best-of-N needs answers that differ. Temperature makes them differ, and makes them worse on average. **Predict:** which temperature gives the best of 16, by the reward model, and by gold?
 
 # %%
 asked, sweep, fresh = world.prompts(32, seed=21, split="test"), {}, {}
 for temperature in (0.4, 0.7, 1.0, 1.4):
-    rollout = sft.sample(asked, 32, 40, temperature, seed=2)
-    scores = [score_by_length(r, rollout).view(32, 32).numpy() for r in (proxy, gold)]
+    rollout = sft.sample(asked, 16, 40, temperature, seed=2)
+    scores = [score_by_length(r, rollout).view(32, 16).numpy() for r in (proxy, gold)]
     sweep[temperature] = best_of_n(*scores)
     fresh[temperature] = len(set(rollout.texts)) / len(rollout.texts)
     if temperature == 1.0:
@@ -323,7 +323,7 @@ for temperature, found in sweep.items():
     label = f"T = {temperature}: {fresh[temperature]:.0%} distinct"
     axes[0].plot(found.n, found.proxy, "o-", ms=4, label=label)
     axes[1].plot(found.n, found.gold, "o-", ms=4, label=label)
-doubled = [1, 2, 4, 8, 16, 32]
+doubled = [1, 2, 4, 8, 16]
 for axis, name in zip(axes, ("reward model", "gold (points)"), strict=True):
     axis.set(xscale="log", xlabel="n", ylabel=name, xticks=doubled, xticklabels=doubled)
     axis.minorticks_off()
@@ -339,7 +339,7 @@ axes[0].legend();
 # %% [markdown]
 # ## 8. It stands and falls with the reward model
 #
-# The same 1,024 answers (T = 1), chosen by four judges: gold itself, the shipped reward model, a poor one that has seen 100 very noisy comparisons, and length.
+# The same 512 answers (T = 1), chosen by four judges: gold itself, the shipped reward model, a poor one that has seen 100 very noisy comparisons, and length.
 
 # %%
 from rlhf_lib.evaluation import Setting, relabel
@@ -353,8 +353,8 @@ train_reward_model(poor, noisy, RewardModelSettings(epochs=4))
 scores = {
     "gold": pool_gold,
     "pocket-reward": pool_proxy,
-    "poor reward model": score_by_length(poor, pool).view(32, 32).numpy(),
-    "length": pool.lengths.view(32, 32).numpy(),
+    "poor reward model": score_by_length(poor, pool).view(32, 16).numpy(),
+    "length": pool.lengths.view(32, 16).numpy(),
 }
 chosen = {name: best_of_n(values, pool_gold) for name, values in scores.items()}
 
@@ -454,10 +454,10 @@ frontier = [exact.measure(exact.optimum(beta), beta) for beta in np.geomspace(0.
 choosing = {n: exact.measure(exact.best_of_n(n), 1.0) for n in (2, 4, 16, 64)}
 imitating, climbing = {}, {}
 for n in (2, 4, 16, 64):
-    settings = ExactSettings("best_of_n", n=n, samples=16, steps=400)
+    settings = ExactSettings("best_of_n", n=n, samples=16, steps=300)
     imitating[n] = train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]
 for beta in (2.0, 1.0, 0.5, 0.3):
-    settings = ExactSettings(beta=beta, samples=16, steps=400)
+    settings = ExactSettings(beta=beta, samples=16, steps=300)
     climbing[beta] = train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]
 
 # %%
@@ -491,7 +491,7 @@ def score_padded(rollout):
     return proxy.head(states[torch.arange(len(states)), last]).squeeze(-1)
 
 
-pile = sft.sample(world.prompts(96, seed=22), 8, 40, seed=3)
+pile = sft.sample(world.prompts(64, seed=22), 8, 40, seed=3)
 timing = time_scoring(score_padded, pile, repeats=1)
 print(f"as drawn: {timing.unsorted_padding:.0%} padding, {timing.unsorted_seconds:.2f} s")
 print(f"sorted:   {timing.sorted_padding:.0%} padding, {timing.sorted_seconds:.2f} s")

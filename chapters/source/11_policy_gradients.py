@@ -32,7 +32,7 @@ gold, requests = GoldReward(world), world.prompts(1000, seed=5)
 
 # %% tags=["training"]
 policy = sft.copy()
-settings = preset("rloo", steps=12, prompts_per_step=12, learning_rate=4e-4)
+settings = preset("rloo", steps=10, prompts_per_step=8, learning_rate=6e-4)
 history = train_online(policy, requests, gold, settings)
 plot_history(history, ("proxy", "kl", "length"));
 
@@ -83,7 +83,7 @@ from rlhf_lib.objectives import policy_loss
 policy = sft.copy()
 optimizer = torch.optim.AdamW(policy.model.parameters(), lr=4e-4)
 curve = []
-for step in range(9):
+for step in range(8):
     batch = requests[8 * step : 8 * step + 8]
     rollout = policy.sample(batch, samples_per_prompt=4, max_new_tokens=40, seed=step)
     rewards_now = gold(rollout)
@@ -356,13 +356,13 @@ for name, cap in (("no weights", None), ("full weights", 1e6), ("truncated at 2"
 stale, old = {}, {"staleness": 4}
 cases = {"fresh": {}, "4 updates old": old, "4 updates old, TIS": {**old, "tis_cap": 2.0}}
 for name, changes in cases.items():
-    settings = preset("rloo", steps=7, prompts_per_step=6, learning_rate=6e-4, **changes)
+    settings = preset("rloo", steps=6, prompts_per_step=6, learning_rate=6e-4, **changes)
     stale[name] = train_online(sft.copy(), requests, gold, settings)
     end, ratio = np.mean(stale[name].series("proxy")[-4:]), max(stale[name].series("ratio_max"))
     print(f"{name:20s} gold {end:+.2f}   largest ratio {ratio:.2f}")
 
 # %% [markdown]
-# One seed and seven steps decide nothing about which is better; the ratios show what the correction has to do.
+# One seed and six steps decide nothing about which is better; the ratios show what the correction has to do.
 
 # %% [markdown]
 # ## 11. KL: in the reward or in the loss?
@@ -407,7 +407,7 @@ for kind in ("k1", "k2", "k3"):
 
 # %%
 controller = dict(kl_target=2.0, kl_coefficient=0.02, kl_horizon=200)
-settings = preset("rloo", steps=18, prompts_per_step=6, learning_rate=4e-4, **controller)
+settings = preset("rloo", steps=12, prompts_per_step=6, learning_rate=6e-4, **controller)
 steered = train_online(sft.copy(), requests, gold, settings)
 plot_history(steered, ("kl", "kl_coefficient", "proxy"));
 
@@ -423,7 +423,7 @@ plot_history(steered, ("kl", "kl_coefficient", "proxy"));
 # %%
 runs = {}
 for name in PRESETS:
-    settings = preset(name, steps=14, prompts_per_step=8, learning_rate=4e-4)
+    settings = preset(name, steps=10, prompts_per_step=8, learning_rate=6e-4)
     runs[name] = train_online(sft.copy(), requests, gold, settings)
 
 # %%

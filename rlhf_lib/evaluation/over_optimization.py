@@ -43,10 +43,10 @@ class Setting:
 
 
 STEPS = 48
-PROMPTS_PER_STEP = 14
-LEARNING_RATE = 6e-4
-WARMUP = 30
-"""A long warm-up: small steps while the curve rises, larger ones once it has."""
+PROMPTS_PER_STEP = 16
+LEARNING_RATE = 9e-4
+WARMUP = 50
+"""The whole run warms up: small steps while the curve rises, larger ones once it has."""
 
 
 def relabel(
