@@ -185,15 +185,15 @@ plot_calibration(found);
 # %% [markdown]
 # ## 7. Why one epoch?
 #
-# 300 comparisons, four passes. **Predict** the training accuracy and the held-out loss.
+# 240 comparisons, four passes. **Predict** the training accuracy and the held-out loss.
 
 # %%
 memoriser = RewardModel.from_policy(sft, seed=1)
 settings = RewardModelSettings(epochs=4, batch_size=30)
 overfit = train_reward_model(memoriser, train[:240], settings, held_out=test[:160], evaluate_every=8)
-steps = [row["step"] / 10 for row in overfit.rows if "held_out_loss" in row]
+steps = [row["step"] / 8 for row in overfit.rows if "held_out_loss" in row]
 fig, axis = figure(height=2.9, width=6.2)
-axis.plot(np.arange(len(overfit.rows)) / 10, overfit.series("loss"), alpha=0.6, label="training loss")
+axis.plot(np.arange(len(overfit.rows)) / 8, overfit.series("loss"), alpha=0.6, label="training loss")
 axis.plot(steps, overfit.series("held_out_loss"), "o-", ms=4, label="held-out loss")
 axis.axhline(math.log(2), ls=":", color="0.5")
 axis.set(xlabel="epoch", ylabel="Bradley-Terry loss (nats)")

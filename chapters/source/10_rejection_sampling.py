@@ -172,7 +172,7 @@ for name, policy in {"before": sft, **policies}.items():
     print(f"{name:18s} reward model {ends[name][0]:+.2f}   gold {ends[name][1]:+.2f}   tokens {words:.0f}")
 
 # %% [markdown]
-# Read the pairs: each selection against *its* control. A control moves as well, for a few of one's own answers, imitated, pull the policy somewhere; over the five seeds both controls together ended anywhere from −0.21 to +0.35 in reward and from −0.24 to +0.08 in gold. What
+# Read the pairs: each selection against *its* control. A control moves as well, for a few of one's own answers, imitated, pull the policy somewhere; over the five seeds both controls together ended anywhere from −0.16 to +0.24 in reward and from −0.25 to +0.02 in gold. What
 # the reward model's choice contributed is the difference: about one point of reward, and a few tenths of gold. (The book's own reference run on school sums shows the opposite outcome: its random control did as well as the selection, and
 # most of its prompts had only right answers to choose from. Without the control, the gain would have been credited to the reward model.)
 #
@@ -370,7 +370,7 @@ fig.legend(loc="outside right upper");
 # %% [markdown]
 # Every judge is delighted: its *own* reward of the chosen answer rises with $n$, by construction. Only gold tells them apart. The distance between the first line and the second is what a better reward model could still gain; the rest of the recipe is the same for all four.
 #
-# At $n=32$ the shipped model has given some of its gain back. Over-optimization, or noise? 32 requests cannot tell. What `make claims` did check, on five sets of 96 requests: best-of-8 by the shipped model beats the poor one each time, and length is worse than chance each time.
+# At $n=16$ the shipped model has given some of its gain back. Over-optimization, or noise? 32 requests cannot tell. What `make claims` did check, on five sets of 96 requests: best-of-8 by the shipped model beats the poor one each time, and length is worse than chance each time.
 # How gold turns at large $n$ is measured in chapter 18.
 #
 # This is the price of the method's simplicity. RL uses the reward model in the same blind way, and adds a KL penalty against it. Rejection sampling has none: what holds the policy is that it only imitates its own answers, that $n$ is small, and that there are few

@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## 1. The whole lesson in half a minute
 #
-# A policy is trained against a reward model made from 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 18.
+# A policy is trained against a reward model made from 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 26.
 #
 # **Predict** the three curves before you run on.
 
@@ -38,17 +38,17 @@ others = read_preferences(data_path("preferences", "pocket-test.jsonl"))
 train_reward_model(held_out_model, others[:320]);
 
 # %% [markdown]
-# `main_settings` are those of the library's experiment (64 answers a step; the stored runs of section 5 take 40, and a smaller learning rate). The loop is chapter 11's, one step at a time, so that we can look in.
+# `main_settings` are those of the library's experiment, which goes on to step 60; the stored runs of section 5 take half as many answers and larger steps. The loop is chapter 11's, one step at a time, so that we can look in.
 
 # %% tags=["training"]
 from rlhf_lib.evaluation.over_optimization import main_settings
 
 policy, gold = sft.copy(), GoldReward(world)
-trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(), gold)
+trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=46), gold)
 held_out, early = [], None
 for step in range(trainer.settings.steps):
     trainer.step()
-    if step == 18:
+    if step == 26:
         early = policy.copy()
     if step % 4 == 0:
         rollout = policy.sample(world.prompts(40, seed=77, split="test"), max_new_tokens=40, seed=step)
@@ -83,7 +83,7 @@ print("the proxy kept rising:", shape.proxy_kept_rising)
 from rlhf_lib.plots import answers_table
 
 asked = world.prompts(5, kinds=("fact", "open", "lookalike", "unsafe", "opinion"), seed=12, split="test")
-models = {"SFT": sft, "at step 18": early, "at the end": policy}
+models = {"SFT": sft, "at step 26": early, "at the end": policy}
 answers = {name: m.sample(asked, max_new_tokens=40, seed=3).texts for name, m in models.items()}
 answers_table(asked, answers, gold=world.gold)
 
@@ -99,11 +99,11 @@ signs = {}
 for name, model in models.items():
     texts = model.sample(many, max_new_tokens=40, seed=4).texts
     signs[name] = qualitative_signs(world, many, texts)
-plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 18", "at the end")})
+plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 26", "at the end")})
 print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
 
 # %% [markdown]
-# The plainest sign here is the list. The annotators give a little for each bullet, so already at step 18 bullets come whatever was asked; where a run breaks down, they come without anything behind them (which counts as ungrammatical, and as repetition). Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
+# The plainest sign here is the list. The annotators give a little for each bullet, so already at step 26 bullets come whatever was asked; where a run breaks down, they come without anything behind them (which counts as ungrammatical, and as repetition). Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -232,7 +232,7 @@ means.round(2)
 # - **Noise** hardly matters here: with thousands of comparisons it averages out. **Bias** does not average out.
 # - **Fair annotators** do not save us: gold still falls with bias 0. That part is the reward model's own error, far from its data.
 # - **Ensembles** end higher. They know where their members disagree, and not what all of them have learned wrongly.
-# - **Early stopping** is the cheapest: keep the copy from step 18. It needs something trustworthy to look at: a held-out model, people, or tests.
+# - **Early stopping** is the cheapest: keep the copy from step 26. It needs something trustworthy to look at: a held-out model, people, or tests.
 
 # %% [markdown] tags=["lab"]
 # ## 6. Lab
@@ -420,7 +420,7 @@ assert ends["pairs", 4000] > ends["pairs", 300], "and so do more comparisons"
 plane_sft, plane_peak, plane_over = load_plane().checkpoints.values()
 assert plane_peak["gold"] > plane_sft["gold"] > plane_over["gold"], "on the plane of weights the run climbs a ridge and falls off"
 assert plane_over["proxy"] > plane_peak["proxy"], "where the proxy shows no edge"
-assert signs["at step 18"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers turn into lists"
+assert signs["at step 26"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers turn into lists"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]

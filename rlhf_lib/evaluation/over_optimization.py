@@ -42,11 +42,11 @@ class Setting:
     seed: int = 0
 
 
-STEPS = 48
-PROMPTS_PER_STEP = 16
-LEARNING_RATE = 9e-4
-WARMUP = 50
-"""The whole run warms up: small steps while the curve rises, larger ones once it has."""
+STEPS = 60
+PROMPTS_PER_STEP = 20
+LEARNING_RATE = 4e-4
+WARMUP = 45
+"""A long warm-up: small steps while the curve rises, larger ones once it has."""
 
 
 def relabel(
