@@ -59,7 +59,7 @@ for axis, (metric, title) in zip(axes, titles.items(), strict=True):
 axes[0].legend();
 
 # %% [markdown]
-# Bands: five seeds; lines: what you have just run. The reward model likes both runs about as much. The distance travelled is another, and so is the gold utility: over the five seeds the free run ends lower than the other each time. Chapter 18 goes on for longer, and there it falls off a cliff.
+# Bands: five seeds; lines: what you have just run. The reward model likes both runs nearly as much. The distance travelled is another, and so is the gold utility: over the five seeds the free run ends lower than the other each time. Chapter 18 goes on for longer, and there it falls off a cliff.
 #
 # That is why one regularizes: *the reward is a proxy, and it is worst where nobody has looked*. A penalty does not mend the reward. It keeps the policy where the reward is still good.
 #
@@ -470,7 +470,7 @@ for name, key in (("RLOO, β = 0", "free"), ("RLOO, β = 0.2", "beta"), ("with p
 from rlhf_lib import data_path
 from rlhf_lib.training import DirectSettings, read_preferences, train_direct
 
-pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:240]
+pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:320]
 chosen = {}
 for weight in (0.0, 1.0):
     settings = DirectSettings(beta=0.05, nll_weight=weight, batch_size=16)
@@ -596,7 +596,7 @@ from rlhf_lib.training import SFTSettings, train_sft
 
 elsewhere = ("fact", "open", "opinion", "unsafe", "lookalike")
 task = world.prompts(64, ("sum",), seed=9, split="test")
-others = world.prompts(96, elsewhere, seed=9, split="test")
+others = world.prompts(48, elsewhere, seed=9, split="test")
 rng = random.Random(0)
 written = [(prompt, world.answer(prompt, "short", rng)) for prompt in sums[:128]]
 tried = sft.sample(sums[:400], 1, 40, seed=0)

@@ -370,7 +370,7 @@ fig.legend(loc="outside right upper");
 # %% [markdown]
 # Every judge is delighted: its *own* reward of the chosen answer rises with $n$, by construction. Only gold tells them apart. The distance between the first line and the second is what a better reward model could still gain; the rest of the recipe is the same for all four.
 #
-# At $n=16$ the shipped model has given some of its gain back. Over-optimization, or noise? 32 requests cannot tell. What `make claims` did check, on five sets of 96 requests: best-of-8 by the shipped model beats the poor one each time, and length is worse than chance each time.
+# From $n=8$ to 16 the shipped model gains next to nothing. Over-optimization, or noise? 32 requests cannot tell. What `make claims` did check, on five sets of 96 requests: best-of-8 by the shipped model beats the poor one each time, and length is worse than chance each time.
 # How gold turns at large $n$ is measured in chapter 18.
 #
 # This is the price of the method's simplicity. RL uses the reward model in the same blind way, and adds a KL penalty against it. Rejection sampling has none: what holds the policy is that it only imitates its own answers, that $n$ is small, and that there are few
@@ -491,7 +491,7 @@ def score_padded(rollout):
     return proxy.head(states[torch.arange(len(states)), last]).squeeze(-1)
 
 
-pile = sft.sample(world.prompts(64, seed=22), 8, 40, seed=3)
+pile = sft.sample(world.prompts(40, seed=22), 8, 40, seed=3)
 timing = time_scoring(score_padded, pile, repeats=1)
 print(f"as drawn: {timing.unsorted_padding:.0%} padding, {timing.unsorted_seconds:.2f} s")
 print(f"sorted:   {timing.sorted_padding:.0%} padding, {timing.sorted_seconds:.2f} s")

@@ -356,13 +356,13 @@ for name, cap in (("no weights", None), ("full weights", 1e6), ("truncated at 2"
 stale, old = {}, {"staleness": 4}
 cases = {"fresh": {}, "4 updates old": old, "4 updates old, TIS": {**old, "tis_cap": 2.0}}
 for name, changes in cases.items():
-    settings = preset("rloo", steps=6, prompts_per_step=6, learning_rate=6e-4, **changes)
+    settings = preset("rloo", steps=7, prompts_per_step=6, learning_rate=6e-4, **changes)
     stale[name] = train_online(sft.copy(), requests, gold, settings)
     end, ratio = np.mean(stale[name].series("proxy")[-4:]), max(stale[name].series("ratio_max"))
     print(f"{name:20s} gold {end:+.2f}   largest ratio {ratio:.2f}")
 
 # %% [markdown]
-# One seed and six steps decide nothing about which is better; the ratios show what the correction has to do.
+# One seed and seven steps decide nothing about which is better; the ratios show what the correction has to do.
 
 # %% [markdown]
 # ## 11. KL: in the reward or in the loss?
