@@ -62,7 +62,12 @@ class Run:
         return found
 
 
-def run_chapter(path: Path) -> Run:
+def environment(threads: int | None) -> dict[str, str]:
+    """Variables for a process that computes with so many threads; None: with all cores."""
+    return dict(os.environ) if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)}
+
+
+def run_chapter(path: Path, threads: int | None = None) -> Run:
     """One chapter in a process of its own, and its kernel in another; memory is the larger of both."""
     command = [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "-v", "-o", "addopts=",
                "--nbval-cell-timeout", str(int(LIMIT_SECONDS)), "-p", "no:cacheprovider", "--color=no", "--durations=3",
@@ -70,7 +75,7 @@ def run_chapter(path: Path) -> Run:
     started = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
+        stderr=subprocess.STDOUT, text=True, env=environment(threads),
     )  # fmt: skip
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

@@ -1,19 +1,30 @@
 """`make test`: unit, project and mutation tests; every chapter, cell by cell; the labs in a browser.
 
-One thing at a time, with all cores: two at a time, each with half of them, were slower.
+Tests and chapters run side by side, a thread each: work on small models gains little from a second one.
+The labs run alone, since their latency is measured. (`make book` runs one chapter at a time, with all cores.)
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from . import book
 
+AT_ONCE = min(4, os.cpu_count() or 1)
+HALF = ("tests/exercises", "tests/training", "tests/notebooks")
+"""Unit tests that take about as long as all others."""
 
-def run_pytest(*arguments: str) -> tuple[int, int, int]:
-    """pytest: (passed, failed, skipped). A run that broke off counts as one failure."""
+
+def run_pytest(*arguments: str, threads: int | None = None) -> tuple[int, int, int]:
+    """pytest: (passed, failed, skipped). A run that broke off counts as one failure.
+
+    threads: to compute with; all cores by default. Its output is printed when it ends.
+    """
     command = [
         sys.executable,
         "-m",
@@ -24,13 +35,11 @@ def run_pytest(*arguments: str) -> tuple[int, int, int]:
     ]  # -v undoes our -q
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, cwd=book.ROOT,
+        text=True, cwd=book.ROOT, env=book.environment(threads),
     )  # fmt: skip
-    lines = []
-    for line in process.stdout:
-        print(line, end="", flush=True)
-        lines.append(line)
+    lines = process.stdout.readlines()
     broken = process.wait() != 0
+    print("".join(lines), flush=True)
     closing = next((line for line in reversed(lines) if re.search(r" in [\d.]+s", line)), "")
     passed, failed, skipped = (
         sum(int(number) for number in re.findall(rf"(\d+) (?:{word})", closing))
@@ -42,12 +51,16 @@ def run_pytest(*arguments: str) -> tuple[int, int, int]:
 def main() -> int:
     """Run all three parts and close with one line that counts them."""
     print("== unit, project and mutation tests ==", flush=True)
-    unit = run_pytest("tests", "--ignore=tests/browser")
-    print("\n== chapters, executed by nbval ==", flush=True)
-    chapters = (*book.report(map(book.run_chapter, book.chapters())), 0)
+    others = ("tests", *(f"--ignore={folder}" for folder in ("tests/browser", *HALF)))
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        halves = list(pool.map(lambda part: run_pytest(*part, threads=1), (HALF, others)))
+        print(f"\n== chapters, executed by nbval, {AT_ONCE} at a time ==", flush=True)
+        runs = pool.map(partial(book.run_chapter, threads=1), book.chapters())
+        chapters = (*book.report(runs), 0)
     print("\n== labs, in a browser ==", flush=True)
     labs = run_pytest("tests/browser")
-    passed, failed, skipped = (sum(numbers) for numbers in zip(unit, chapters, labs, strict=True))
+    parts = (*halves, chapters, labs)
+    passed, failed, skipped = (sum(numbers) for numbers in zip(*parts, strict=True))
     print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
     return int(failed > 0)
 
