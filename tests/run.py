@@ -16,7 +16,9 @@ from functools import partial
 from . import book
 
 AT_ONCE = min(4, os.cpu_count() or 1)
-HALF = ("tests/exercises", "tests/training", "tests/notebooks")
+HALF = tuple(
+    f"tests/{room}" for room in ("exercises", "training", "notebooks", "labs", "evaluation")
+)
 """Unit tests that take about as long as all others."""
 
 
