@@ -163,6 +163,12 @@ def _llama3_scaling(frequencies: Tensor, scaling: dict) -> Tensor:
     return keep * frequencies + (1 - keep) * frequencies / scaling["factor"]
 
 
+def turns(angles: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Cosines and sines (..., D) of angles (..., D/2), as `rotate` wants them."""
+    cosine, sine = angles.cos(), angles.sin()
+    return torch.cat((cosine, cosine), -1).to(dtype), torch.cat((-sine, sine), -1).to(dtype)
+
+
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Rotate the channel pairs (i, i + D/2) of x (B, A, T, D) by the angles (B, 1, T, D).
 
@@ -282,7 +288,7 @@ class Decoder(nn.Module):
         x = self.model.embed_tokens(token_ids)
         seen = cache.length if cache is not None else 0
         rope = self._rope(token_ids, attention_mask, seen, x.dtype)
-        mask = _attention_bias(attention_mask, token_ids.shape[1], seen, x.dtype)
+        mask = attention_bias(attention_mask, token_ids.shape[1], seen, x.dtype)
         for layer, block in enumerate(self.model.layers):
             x = block(x, rope, mask, cache, layer)
         if cache is not None:
@@ -318,8 +324,7 @@ class Decoder(nn.Module):
         else:
             positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, seen:]
         angles = positions[:, None, :, None].float() * self.frequencies
-        cosine, sine = angles.cos(), angles.sin()
-        return torch.cat((cosine, cosine), -1).to(dtype), torch.cat((-sine, sine), -1).to(dtype)
+        return turns(angles, dtype)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Decoder:
@@ -360,7 +365,7 @@ def _initialise(module: nn.Module) -> None:
         nn.init.normal_(module.weight, std=0.02)
 
 
-def _attention_bias(
+def attention_bias(
     attention_mask: Tensor | None, length: int, seen: int, dtype: torch.dtype
 ) -> Tensor | None:
     """0 where a token may look, -inf where not (B, 1, T, seen + T); None for plain causal or one token."""

@@ -6,13 +6,11 @@ input are joined to one, the norms' weights multiplied into them, and queries an
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .decoder import Block, Cache, Decoder, rotate
+from .decoder import Block, Cache, Decoder, attention_bias, rotate, turns
 
 LARGEST = 20_000_000
 """Parameters up to which joining (a copy of the weights) pays."""
@@ -39,16 +37,13 @@ class JoinedDecoder:
         self.layers = [_joined(block) for block in model.model.layers]
         self.head = model.lm_head.weight * model.model.norm.weight
         angles = torch.arange(length, device=self.head.device)[:, None] * model.frequencies
-        cosine, sine = angles.cos(), angles.sin()
-        turns = (torch.cat((cosine, cosine), -1), torch.cat((-sine, sine), -1))
-        self.turns = torch.stack(turns).to(self.head.dtype)  # (2, length, D)
+        self.turns = torch.stack(turns(angles, self.head.dtype))  # (2, length, D)
 
     def __call__(self, token: Tensor, seen: Tensor, cache: Cache) -> Tensor:
         """Logits (B, V); stores the token's keys and values in the cache."""
         heads, groups = self.config.num_attention_heads, self.config.num_key_value_heads
         cosine, sine = self.turns[:, seen.sum(1).long() - 1, None]  # (B, 1, D) each
-        bias = torch.zeros(seen.shape, dtype=cosine.dtype, device=cosine.device)
-        bias = bias.masked_fill_(seen == 0, -math.inf)[:, None, None]
+        bias = attention_bias(seen, 1, cache.length, cosine.dtype)
         x = self.embedding[token]  # (B, H)
         for layer, (attend, project, open_gate, close_gate) in enumerate(self.layers):
             states = F.linear(self._scaled(x), attend).view(len(x), -1, self.config.head_dim)
