@@ -28,7 +28,7 @@ from rlhf_lib.evaluation import smooth
 from rlhf_lib.evaluation.bands import load_band
 from rlhf_lib.plots import CYCLE, figure
 from rlhf_lib.rewards import GoldReward, RewardModel
-from rlhf_lib.training import packed_rows, preset, train_online
+from rlhf_lib.training import packed_rows, preset, side_by_side, train_online
 
 set_seed(0)
 world, sft = PocketWorld(), load_policy("pocket-sft")
@@ -36,15 +36,19 @@ proxy, gold = RewardModel.load("pocket-reward"), GoldReward(world)
 requests = world.prompts(1000, seed=5)
 
 # %% tags=["training"]
-def short_run(**changes):
+changes = {"β = 0": {}, "β = 0.2": {"kl_coefficient": 0.2}, "β = 1": {"kl_coefficient": 1.0}}
+changes["ptx, γ = 0.3"] = {"pretraining_coefficient": 0.3}
+
+
+def short_run(name):
     """(policy, history) after 14 rounds from pocket-sft."""
     policy = sft.copy()
-    settings = preset("rloo", steps=14, prompts_per_step=8, learning_rate=6e-4, **changes)
+    settings = preset("rloo", steps=14, prompts_per_step=8, learning_rate=6e-4, **changes[name])
     documents = packed_rows(policy, world.documents(100), 8, 64)  # used in section 9
     return policy, train_online(policy, requests, proxy, settings, gold, pretraining=documents)
 
 
-runs = {"β = 0": short_run(), "β = 0.2": short_run(kl_coefficient=0.2)}
+runs = side_by_side(short_run, ("β = 0", "β = 0.2"))  # both at once, each with half of the cores
 
 # %%
 band = load_band("regularization")
@@ -153,7 +157,8 @@ print("the formula:        ", [round(best_of_n_kl(n), 2) for n in (2, 4, 16, 64)
 # And on the language model? One more short run, with β = 1; the others are section 1's.
 
 # %%
-runs["β = 1"] = short_run(kl_coefficient=1.0)
+more = side_by_side(short_run, ("β = 1", "ptx, γ = 0.3"))  # the second for section 9
+runs["β = 1"] = more["β = 1"]
 fig, axes = figure(1, 3, height=2.7)
 for axis, (metric, title) in zip(axes, titles.items(), strict=True):
     ends = [np.mean(history.series(metric)[-5:]) for _, history in runs.values()]
@@ -438,7 +443,7 @@ fig.legend(loc="outside lower center", ncols=3);
 # %%
 from rlhf_lib.training import document_loss
 
-runs["ptx, γ = 0.3"] = short_run(pretraining_coefficient=0.3)
+runs |= more  # the run whose loss has pretraining text in it
 lost = {"pocket-base": load_policy("pocket-base"), "pocket-sft": sft} | {n: p for n, (p, _) in runs.items()}
 lost = {name: document_loss(policy, world.documents(99), batches=2) for name, policy in lost.items()}
 fig, axis = figure(height=2.7, width=6.4)
@@ -471,12 +476,18 @@ from rlhf_lib import data_path
 from rlhf_lib.training import DirectSettings, read_preferences, train_direct
 
 pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:320]
-chosen = {}
-for weight in (0.0, 1.0):
+
+
+def change_of_chosen(weight):
+    """log π/π_ref of the chosen answers, step by step."""
     settings = DirectSettings(beta=0.05, nll_weight=weight, batch_size=16)
     history = train_direct(sft.copy(), pairs, settings)
-    chosen[weight] = smooth(np.array(history.series("reward_chosen")) / 0.05)
-    print(f"α = {weight:.0f}: chosen answers' log-probability changed by {chosen[weight][-1]:+.1f} nats")
+    return smooth(np.array(history.series("reward_chosen")) / settings.beta)
+
+
+chosen = side_by_side(change_of_chosen, (0.0, 1.0))
+for weight, change in chosen.items():
+    print(f"α = {weight:.0f}: chosen answers' log-probability changed by {change[-1]:+.1f} nats")
 
 # %% [markdown]
 # Chapter 12 makes this "displacement", measures it over seeds and compares the cures.
@@ -617,8 +628,9 @@ def epochs_of_sft(data, count=2):
     return found
 
 
-razor = {"RL": [drift(policy) for policy in copies]}
-razor |= {"SFT, written answers": epochs_of_sft(written), "SFT, own right answers": epochs_of_sft(own)}
+data = {"SFT, written answers": written, "SFT, own right answers": own}
+razor = {"RL": list(side_by_side(drift, copies).values())}
+razor |= side_by_side(lambda name: epochs_of_sft(data[name]), data)
 
 # %%
 stored, begin = load_band("razor")["runs"], drift(sft)

@@ -136,14 +136,19 @@ for selection in ("best_per_prompt", "random_per_prompt", "top_overall", "random
 # Three rounds of: 48 requests, 8 answers each, keep 48, fine-tune for two epochs. Each round draws from the policy as it then stands. The reward model selects; gold only looks on. Grey: the bands of five seeds, stored by `make claims`.
 
 # %% tags=["training"]
-from rlhf_lib.training import RejectionSettings, train_rejection
+from rlhf_lib.training import RejectionSettings, side_by_side, train_rejection
 
 requests = world.prompts(1000, seed=5)
-policies, runs = {}, {}
-for selection in ("best_per_prompt", "random_per_prompt", "top_overall", "random_overall"):
-    policies[selection] = sft.copy()
+selections = ("best_per_prompt", "random_per_prompt", "top_overall", "random_overall")
+policies = {selection: sft.copy() for selection in selections}
+
+
+def fine_tune(selection):
     settings = RejectionSettings(rounds=3, prompts_per_round=48, selection=selection)
-    runs[selection] = train_rejection(policies[selection], requests, proxy, settings, gold)
+    return train_rejection(policies[selection], requests, proxy, settings, gold)
+
+
+runs = side_by_side(fine_tune, selections)  # two at a time, each with half of the cores
 
 # %%
 from rlhf_lib.evaluation.bands import load_band

@@ -24,7 +24,7 @@ import torch
 from rlhf_lib import PocketWorld, load_policy, set_seed
 from rlhf_lib.plots import figure, plot_history
 from rlhf_lib.rewards import GoldReward
-from rlhf_lib.training import preset, train_online
+from rlhf_lib.training import preset, side_by_side, train_online
 
 set_seed(0)
 world, sft = PocketWorld(), load_policy("pocket-sft")
@@ -353,15 +353,23 @@ for name, cap in (("no weights", None), ("full weights", 1e6), ("truncated at 2"
 # Full weights are right on average and noisy; truncation gives up a little of the first for the second. In a real run: a sampler that is four updates behind, with and without the correction.
 
 # %%
-stale, old = {}, {"staleness": 4}
+old = {"staleness": 4}
 cases = {"fresh": {}, "4 updates old": old, "4 updates old, TIS": {**old, "tis_cap": 2.0}}
-for name, changes in cases.items():
-    settings = preset("rloo", steps=7, prompts_per_step=6, learning_rate=6e-4, **changes)
-    stale[name] = train_online(sft.copy(), requests, gold, settings)
-    end, ratio = np.mean(stale[name].series("proxy")[-4:]), max(stale[name].series("ratio_max"))
+
+
+def train_case(name):
+    settings = preset("rloo", steps=7, prompts_per_step=6, learning_rate=6e-4, **cases[name])
+    return train_online(sft.copy(), requests, gold, settings)
+
+
+stale = side_by_side(train_case, cases)
+for name, run in stale.items():
+    end, ratio = np.mean(run.series("proxy")[-4:]), max(run.series("ratio_max"))
     print(f"{name:20s} gold {end:+.2f}   largest ratio {ratio:.2f}")
 
 # %% [markdown]
+# (`side_by_side` trains two at a time, each with half of the cores. The results are those of a plain loop.)
+#
 # One seed and seven steps decide nothing about which is better; the ratios show what the correction has to do.
 
 # %% [markdown]
@@ -421,10 +429,13 @@ plot_history(steered, ("kl", "kl_coefficient", "proxy"));
 # Eight algorithms, the same requests, the same number of answers, the same learning rate. Grey: the band of five seeds, stored by `make claims`. The line is what you have just run.
 
 # %%
-runs = {}
-for name in PRESETS:
+def train(name):
     settings = preset(name, steps=10, prompts_per_step=8, learning_rate=6e-4)
-    runs[name] = train_online(sft.copy(), requests, gold, settings)
+    return train_online(sft.copy(), requests, gold, settings)
+
+
+runs = {"rloo": history}  # the run of section 1
+runs |= side_by_side(train, [name for name in PRESETS if name not in runs])
 
 # %%
 from rlhf_lib.evaluation import smooth

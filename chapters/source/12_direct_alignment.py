@@ -66,7 +66,7 @@ print(f"KL(policy ‖ π*): at the start {first:.3f} nats, after DPO {last:.5f}"
 
 # %% tags=["training"]
 from rlhf_lib.runtime import data_path
-from rlhf_lib.training import DirectSettings, read_preferences, train_direct
+from rlhf_lib.training import DirectSettings, read_preferences, side_by_side, train_direct
 
 pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:480]
 unseen = read_preferences(data_path("preferences", "pocket-test.jsonl"))[:200]
@@ -343,11 +343,16 @@ for pair in near[:3]:
 # %% tags=["training"]
 from rlhf_lib.plots import plot_pair_logps
 
-displaced_runs, displaced_policies = {}, {}
-for name, alpha in (("DPO", 0.0), ("DPO + NLL", 1.0)):
-    displaced_policies[name] = sft.copy()
-    settings = DirectSettings("dpo", beta=0.05, epochs=2.0, nll_weight=alpha)
-    displaced_runs[name] = train_direct(displaced_policies[name], near, settings)
+alphas = {"DPO": 0.0, "DPO + NLL": 1.0}
+displaced_policies = {name: sft.copy() for name in alphas}
+
+
+def displace(name):
+    settings = DirectSettings("dpo", beta=0.05, epochs=2.0, nll_weight=alphas[name])
+    return train_direct(displaced_policies[name], near, settings)
+
+
+displaced_runs = side_by_side(displace, alphas)  # both at once, each with half of the cores
 series = {n: (h.series("logp_chosen"), h.series("logp_rejected")) for n, h in displaced_runs.items()}
 plot_pair_logps(series, load_band("displacement"));
 

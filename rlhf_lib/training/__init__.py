@@ -50,6 +50,7 @@ from .reward_model import (
 )
 from .settings import PRESETS, OnlineSettings, preset
 from .sft import SFTSettings, completion_loss, held_out_loss, train_sft
+from .side_by_side import side_by_side
 
 __all__ = [
     "DirectSettings",
@@ -89,6 +90,7 @@ __all__ = [
     "score_pairs",
     "score_steps",
     "select_answers",
+    "side_by_side",
     "time_scoring",
     "train_direct",
     "train_language_model",

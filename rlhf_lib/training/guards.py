@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
+from threading import Event
 
 import torch
 from torch import Tensor, nn
 
 from .history import History
+
+STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
+"""Set, where runs go side by side, once they are to end: the stop button reaches the main thread alone."""
 
 
 class NonFiniteError(RuntimeError):
@@ -26,8 +31,11 @@ def run_steps(steps: Iterable, do_step: Callable, history: History) -> History:
 
     `optimizer_step` raises before it updates, so the weights are then those of the last good update.
     """
+    stop = STOP.get()
     for number, item in enumerate(steps):
         try:
+            if stop is not None and stop.is_set():
+                raise KeyboardInterrupt
             do_step(item)
             continue
         except KeyboardInterrupt:

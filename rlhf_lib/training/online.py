@@ -107,7 +107,6 @@ class OnlineTrainer:
             raise ValueError(
                 "pretraining_coefficient needs pretraining: a stream of rows of token ids"
             )
-        torch.manual_seed(settings.seed)
         self.policy, self.prompts, self.reward, self.gold = policy, list(prompts), reward, gold
         self.reference = reference or policy.copy(frozen=True)
         self.optimizer = _adamw(policy.model, settings.learning_rate)
@@ -121,6 +120,7 @@ class OnlineTrainer:
         self.sampler = policy.copy(frozen=True) if settings.staleness else policy
         self.past_weights: deque = deque(maxlen=settings.staleness + 1)
         self.rng = random.Random(settings.seed)
+        self.generator = torch.Generator().manual_seed(settings.seed)  # of the mini-batches
         self.history, self.started = History(), time.perf_counter()
 
     @property
@@ -200,7 +200,7 @@ class OnlineTrainer:
         set_learning_rate(self.optimizer, warm * s.learning_rate)
         found = []
         for _ in range(s.epochs):
-            order = rows[torch.randperm(len(rows))]
+            order = rows[torch.randperm(len(rows), generator=self.generator)]
             for part in order.chunk(s.minibatches):
                 found.append(self._minibatch(batch.select(part)))
         merged = {name: sum(m[name] for m in found) / len(found) for name in found[0]}

@@ -49,7 +49,6 @@ def train_language_model(
     policy: Policy, documents: Iterable[str], settings: PretrainSettings
 ) -> History:
     """Train `policy.model` in place on `documents`; logs the loss in nats per token."""
-    torch.manual_seed(settings.seed)
     model = policy.model.train()
     optimizer = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, (0.9, 0.95), weight_decay=settings.weight_decay

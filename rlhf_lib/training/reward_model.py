@@ -181,7 +181,6 @@ def _fit(model, n, loss_of, evaluate, evaluate_every, settings, label) -> Histor
     """The loop that all reward models share: batches, schedule, update, log."""
     if n == 0:
         raise ValueError("examples must not be empty")
-    torch.manual_seed(settings.seed)
     model.train()
     optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=0.01)
     batches = list(epochs_of_batches(n, settings))
