@@ -2,6 +2,7 @@
 
 import _thread
 import threading
+import time
 
 import pytest
 import torch
@@ -69,6 +70,7 @@ def test_the_stop_button_ends_all(threads):
     def job(number):
         def do_step(step):
             if number == 0 and step == 5:
+                time.sleep(0.2)  # all are submitted by now
                 _thread.interrupt_main()
 
         return run_steps(iter(range(10**9)), do_step, History())
