@@ -80,12 +80,13 @@ def run_chapter(path: Path, threads: int | None = None) -> Run:
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    closing = re.findall(r" in ([\d.]+)s", output.rpartition("=====")[0].rpartition("\n")[2])
     return Run(
         name=path.stem,
         results={int(number): result for number, result in CELL.findall(output)},
         tagged=tagged_cells(path),
         status=process.returncode,
-        seconds=time.perf_counter() - started,
+        seconds=float(closing[-1]) if closing else time.perf_counter() - started,
         gigabytes=usage.ru_maxrss / (1e9 if sys.platform == "darwin" else 1e6),
         output=output,
     )

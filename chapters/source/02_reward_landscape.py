@@ -396,7 +396,12 @@ plot_budgets(nats, budget_curve(seen.settings, land, seen.proxy.altitude, nats))
 # One seed proves little. Four:
 
 # %%
-mirages = [seen, *(run_mirage(MirageSettings(seed=seed)) for seed in range(1, 4))]
+from rlhf_lib.training import side_by_side
+
+more = side_by_side(run_mirage, [MirageSettings(seed=seed) for seed in range(1, 4)])
+mirages = [seen, *more.values()]
+
+
 def ends(m):
     """Gold of the baseline; gold and proxy at the end, without a tube and with it."""
     free, tubed = m.free.history, m.tubed.history
@@ -414,9 +419,9 @@ for number, m in enumerate(mirages):
 # No. Our proxy goes on rising beyond its data, as networks tend to. Another kind, built from local bumps, falls back to zero where it knows nothing:
 
 # %%
-for seed in range(2):
-    bumps = run_mirage(MirageSettings(kind="bumps", seed=seed))
-    print("seed {}: gold {:.2f} → {:.2f} without a tube, {:.2f} with it".format(seed, *ends(bumps)[:3]))
+bumps = side_by_side(run_mirage, [MirageSettings(kind="bumps", seed=seed) for seed in range(2)])
+for settings, run in bumps.items():
+    print("seed {}: gold {:.2f} → {:.2f} without a tube, {:.2f} with it".format(settings.seed, *ends(run)[:3]))
 
 # %% [markdown]
 # Such a proxy lures nobody far away, and then the tube may cost more than it saves. Regularization is an insurance against errors that you cannot see; what it is worth depends on how your reward model is wrong where it was never asked.

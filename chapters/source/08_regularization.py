@@ -43,7 +43,7 @@ changes["ptx, γ = 0.3"] = {"pretraining_coefficient": 0.3}
 def short_run(name):
     """(policy, history) after 14 rounds from pocket-sft."""
     policy = sft.copy()
-    settings = preset("rloo", steps=14, prompts_per_step=8, learning_rate=6e-4, **changes[name])
+    settings = preset("rloo", steps=14, prompts_per_step=6, learning_rate=6e-4, **changes[name])
     documents = packed_rows(policy, world.documents(100), 8, 64)  # used in section 9
     return policy, train_online(policy, requests, proxy, settings, gold, pretraining=documents)
 

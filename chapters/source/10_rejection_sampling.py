@@ -170,8 +170,9 @@ fig.supxlabel("rounds of fine-tuning so far", fontsize=9);
 
 # %%
 unseen, ends = world.prompts(128, seed=99, split="test"), {}
-for name, policy in {"before": sft, **policies}.items():
-    rollout = policy.sample(unseen, 2, 40, seed=1)
+trained = {"before": sft, **policies}
+drawn = side_by_side(lambda name: trained[name].sample(unseen, 2, 40, seed=1), trained)
+for name, rollout in drawn.items():
     ends[name] = tuple(score_by_length(r, rollout).mean().item() for r in (proxy, gold))
     words = rollout.lengths.mean()
     print(f"{name:18s} reward model {ends[name][0]:+.2f}   gold {ends[name][1]:+.2f}   tokens {words:.0f}")
@@ -314,8 +315,9 @@ axes[0].legend(loc="upper left");
 
 # %%
 asked, sweep, fresh = world.prompts(32, seed=21, split="test"), {}, {}
-for temperature in (0.4, 0.7, 1.0, 1.4):
-    rollout = sft.sample(asked, 16, 40, temperature, seed=2)
+temperatures = (0.4, 0.7, 1.0, 1.4)
+drawn = side_by_side(lambda temperature: sft.sample(asked, 16, 40, temperature, seed=2), temperatures)
+for temperature, rollout in drawn.items():
     scores = [score_by_length(r, rollout).view(32, 16).numpy() for r in (proxy, gold)]
     sweep[temperature] = best_of_n(*scores)
     fresh[temperature] = len(set(rollout.texts)) / len(rollout.texts)

@@ -98,7 +98,8 @@ def judge(policy):
     return gold(rollout).mean().item(), rollout.lengths.mean().item(), kl.item()
 
 
-ends = {"pocket-sft": judge(sft), "DPO": judge(policy)}
+models = {"pocket-sft": sft, "DPO": policy}
+ends = side_by_side(lambda name: judge(models[name]), models)  # both at once, each with half of the cores
 for name, (value, tokens, kl) in ends.items():
     print(f"{name:11s} gold {value:+.2f}   tokens {tokens:.1f}   KL {kl:.2f} nats")
 
@@ -352,16 +353,17 @@ def displace(name):
     return train_direct(displaced_policies[name], near, settings)
 
 
-displaced_runs = side_by_side(displace, alphas)  # both at once, each with half of the cores
+displaced_runs = side_by_side(displace, alphas)
 series = {n: (h.series("logp_chosen"), h.series("logp_rejected")) for n, h in displaced_runs.items()}
 plot_pair_logps(series, load_band("displacement"));
 
 # %%
+judged = side_by_side(lambda name: judge(displaced_policies[name]), alphas)
 for name, trained in displaced_policies.items():
     after, _ = log_ratios(trained, near[:120])
     fell, wider = after[:, 0] < 0, after[:, 0] > after[:, 1]
     shares = [x.float().mean() for x in (fell, wider, fell & wider)]
-    ends[f"{name}, near pairs"] = judge(trained)
+    ends[f"{name}, near pairs"] = judged[name]
     print(f"{name}: chosen fell in {shares[0]:.0%} of pairs, margin grew in {shares[1]:.0%}, both in {shares[2]:.0%};")
     print(f"    gold {ends['pocket-sft'][0]:+.2f} -> {ends[f'{name}, near pairs'][0]:+.2f}")
     print("    says:", trained.sample([near[0].prompt], max_new_tokens=40, seed=3).texts[0])
