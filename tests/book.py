@@ -26,6 +26,8 @@ TARGET_SECONDS = 60.0
 LIMIT_SECONDS = float(os.environ.get("RLHF_CHAPTER_SECONDS", 300))
 """A hang; the target is noted, not asserted, since machines and their load differ."""
 LIMIT_GIGABYTES = 2.0
+CLOSING = re.compile(r"(?:passed|failed|error)\S* in ([\d.]+)s")
+"""pytest's last line. Its seconds are those of the kernel's start and the cells, without pytest's own start."""
 CELL = re.compile(r"::Cell (\d+) (PASSED|FAILED|ERROR|XFAIL|SKIPPED)")
 
 
@@ -80,7 +82,7 @@ def run_chapter(path: Path, threads: int | None = None) -> Run:
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    closing = re.findall(r" in ([\d.]+)s", output.rpartition("=====")[0].rpartition("\n")[2])
+    closing = CLOSING.findall(output)
     return Run(
         name=path.stem,
         results={int(number): result for number, result in CELL.findall(output)},

@@ -114,13 +114,13 @@ def first_fine_tuning() -> None:
 
 
 def reward_model() -> None:
-    """Chapter 07: 1,500 comparisons, one epoch, other labels and batches with each seed."""
+    """Chapter 07: 1,200 comparisons, one epoch, other labels and batches with each seed."""
     world, sft = PocketWorld(), load_policy("pocket-sft")
     train = read_preferences(data_path("preferences", "pocket-train.jsonl"))
     test = read_preferences(data_path("preferences", "pocket-test.jsonl"))
     curves = []
     for seed in SEEDS:
-        labels = relabel(train, world, Setting(pairs=1500, seed=seed))
+        labels = relabel(train, world, Setting(pairs=1200, seed=seed))
         model = RewardModel.from_policy(sft, seed=seed)
         settings = RewardModelSettings(seed=seed)
         history = train_reward_model(model, labels, settings, test[:200], evaluate_every=10)
@@ -353,8 +353,10 @@ def razor_runs(world, sft, seed: int) -> dict[str, list]:
     def right(rollout):
         return verify_answer(world, rollout)
 
+    before = sft.sample(task, 2, 40, seed=0)
+
     def measured(policy):
-        return measure_drift(policy, sft, world, task, others, right, gold)
+        return measure_drift(policy, sft, world, task, others, right, gold, before=before)
 
     written = [(prompt, world.answer(prompt, "short", rng)) for prompt in train[:128]]
     tried = sft.sample(train[:400], 1, 40, seed=seed)
@@ -461,7 +463,7 @@ def rejection() -> None:
 
 def rejection_settings(selection: str, seed: int) -> RejectionSettings:
     """What chapter 10 trains with."""
-    return RejectionSettings(rounds=3, prompts_per_round=48, selection=selection, seed=seed)
+    return RejectionSettings(rounds=3, prompts_per_round=32, selection=selection, seed=seed)
 
 
 def judges() -> None:

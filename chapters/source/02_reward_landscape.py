@@ -289,15 +289,21 @@ plot_radii(radii, bound=widest_radii(T, total, 0.2));
 # %%
 from rlhf_lib.landscape import WalkSettings, learn
 from rlhf_lib.plots import plot_climbs
+from rlhf_lib.training import side_by_side
 
 budgets = {"tight: 0.01 nats": 0.01, "wide: 0.5 nats": 0.5, "no tube": None}
-climbs, tubes = {}, {}
-for label, nats in budgets.items():
-    settings = WalkSettings(algorithm="reinforce", updates=40, budget=nats)
-    altitude = land.terrain.altitude  # what is optimised, and what is measured
-    climbs[label] = learn(land.walker, altitude, land.start, settings, gold=altitude)
-    if nats:
-        tubes[label] = kl_tube(land.walker, land.start, land.horizon, nats)
+altitude = land.terrain.altitude  # what is optimised, and what is measured
+
+
+def climb_within(label):
+    settings = WalkSettings(algorithm="reinforce", updates=40, budget=budgets[label])
+    return learn(land.walker, altitude, land.start, settings, gold=altitude)
+
+
+climbs = side_by_side(climb_within, budgets)  # two at a time, each with half of the cores
+tubes = {
+    label: kl_tube(land.walker, land.start, land.horizon, nats) for label, nats in budgets.items() if nats
+}
 plot_climbs(land.terrain, climbs, tubes);
 
 # %% [markdown]
@@ -396,8 +402,6 @@ plot_budgets(nats, budget_curve(seen.settings, land, seen.proxy.altitude, nats))
 # One seed proves little. Four:
 
 # %%
-from rlhf_lib.training import side_by_side
-
 more = side_by_side(run_mirage, [MirageSettings(seed=seed) for seed in range(1, 4)])
 mirages = [seen, *more.values()]
 

@@ -125,7 +125,7 @@ with torch.no_grad():
 # Annotators who are asked twice do not always say the same. So no model can predict all choices. If you knew the true perceived difference $g$ of each pair, your best guess would be right with
 # probability $\max(p, 1-p)$, $p = \sigma(g/\text{temperature})$. The mean of that is the **ceiling**.
 #
-# **Predict:** 1,500 comparisons, one pass. How near to the ceiling will the accuracy on unseen comparisons come?
+# **Predict:** 1,200 comparisons, one pass. How near to the ceiling will the accuracy on unseen comparisons come?
 #
 # A second model, `memoriser`, trains at the same time: on 240 comparisons, four passes. We come back to it in section 7.
 
@@ -143,7 +143,7 @@ memoriser = RewardModel.from_policy(sft, seed=1)
 
 
 def one_pass():
-    return train_reward_model(model, train[:1500], RewardModelSettings(), test[:200], evaluate_every=10)
+    return train_reward_model(model, train[:1200], RewardModelSettings(), test[:200], evaluate_every=10)
 
 
 def four_passes():

@@ -120,7 +120,7 @@ print(f"F.kl_div(ref, π), log_target forgotten:  {F.kl_div(ref, pi, reduction='
 from rlhf_lib.evaluation import exact_world
 
 kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
-exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy.score_texts)
+exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy.score_texts, size=100)
 for beta in (5.0, 1.0, 0.2):
     best = exact.optimum(beta)
     numbers = exact.measure(best, beta)
@@ -475,12 +475,14 @@ for name, key in (("RLOO, β = 0", "free"), ("RLOO, β = 0.2", "beta"), ("with p
 from rlhf_lib import data_path
 from rlhf_lib.training import DirectSettings, read_preferences, train_direct
 
-pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:320]
+pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:160]
 
 
 def change_of_chosen(weight):
     """log π/π_ref of the chosen answers, step by step."""
-    settings = DirectSettings(beta=0.05, nll_weight=weight, batch_size=16)
+    settings = DirectSettings(
+        beta=0.05, nll_weight=weight, batch_size=16, learning_rate=6e-4, warmup_steps=3
+    )
     history = train_direct(sft.copy(), pairs, settings)
     return smooth(np.array(history.series("reward_chosen")) / settings.beta)
 
@@ -615,8 +617,11 @@ own = [(q, a) for q, a, ok in zip(tried.prompts, tried.texts, right(tried), stri
 print(f"written: {written[0][1]!r}   own: {own[0][1]!r}")
 
 # %%
+before = sft.sample(task, 2, 40, seed=0)
+
+
 def drift(policy):
-    return measure_drift(policy, sft, world, task, others, right, gold)
+    return measure_drift(policy, sft, world, task, others, right, gold, before=before)
 
 
 def epochs_of_sft(data, count=2):

@@ -39,8 +39,11 @@ def measure_drift(
     samples: int = 2,
     max_new_tokens: int = 40,
     seed: int = 0,
+    before: Rollout | None = None,
 ) -> Drift:
     """Measure a policy that started as `start`. Each KL is the mean log-ratio of its own first policy's answers.
+
+    before: answers of `start` to the task, drawn once for many policies; drawn here if not given.
 
     Raises:
         ValueError: no requests.
@@ -48,7 +51,8 @@ def measure_drift(
     if not task or not others:
         raise ValueError("task and others must each hold at least one request")
     mine = policy.sample(task, samples, max_new_tokens, seed=seed)
-    before = start.sample(task, samples, max_new_tokens, seed=seed)
+    if before is None:
+        before = start.sample(task, samples, max_new_tokens, seed=seed)
     elsewhere = policy.sample(others, 1, max_new_tokens, seed=seed)
     return Drift(
         task=task_reward(mine).mean().item(),
