@@ -316,7 +316,7 @@ def regularization() -> None:
         for name, change in changes.items():
             policy = sft.copy()
             settings = preset(
-                "rloo", steps=14, prompts_per_step=6, learning_rate=6e-4, seed=seed, **change
+                "rloo", steps=12, prompts_per_step=6, learning_rate=6e-4, seed=seed, **change
             )
             rows = packed_rows(policy, world.documents(100 + seed), 8, 64)
             run = train_online(policy, requests, proxy, settings, gold, pretraining=rows)

@@ -191,8 +191,8 @@ shown = ["proxy", "proxy_kept", "gold", "gold_kept", "distinct", "length"]
 pd.DataFrame(runs["best_per_prompt"].rows).set_index("step")[shown].round(2)
 
 # %% [markdown]
-# Two habits of such runs. The mean of a round creeps up towards what the round before has *kept*: that is all that imitation can do. And `distinct`, the share of different texts among the kept, falls: answers become alike, so the best of eight is less and less
-# ahead of the mean, and later rounds gain less.
+# Two habits of such runs. The mean of a round creeps up towards what the round before has *kept*: that is all that imitation can do. And `distinct`, the share of different texts among the kept, begins to fall: answers become alike, so the best of eight is less and
+# less ahead of the mean.
 #
 # | you see | likely cause |
 # |---|---|
@@ -434,7 +434,7 @@ for name, one in (("reward model", exact), ("right or wrong", right)):
         star = equal_kl(ref, r, exact_kl(ours, ref))
         means = [expected(p, r).mean().item() for p in (ref, ours, star)]
         print(f"{name:14s} n = {n:2d}: reference {means[0]:.3f}, best-of-n {means[1]:.3f}, RL {means[2]:.3f}; "
-              f"KL(best-of-n ‖ RL) {exact_kl(ours, star).mean():.4f}")  # fmt: skip
+              f"KL(best-of-n ‖ RL) {abs(exact_kl(ours, star).mean()):.4f}")  # fmt: skip
 
 # %% [markdown]
 # At equal KL no policy has a higher mean reward than $\pi^*$, so RL's is the higher one. But best-of-n gets most of the way, and with right-or-wrong rewards there is nothing left between them.
