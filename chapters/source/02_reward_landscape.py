@@ -289,21 +289,15 @@ plot_radii(radii, bound=widest_radii(T, total, 0.2));
 # %%
 from rlhf_lib.landscape import WalkSettings, learn
 from rlhf_lib.plots import plot_climbs
-from rlhf_lib.training import side_by_side
 
 budgets = {"tight: 0.01 nats": 0.01, "wide: 0.5 nats": 0.5, "no tube": None}
-altitude = land.terrain.altitude  # what is optimised, and what is measured
-
-
-def climb_within(label):
-    settings = WalkSettings(algorithm="reinforce", updates=40, budget=budgets[label])
-    return learn(land.walker, altitude, land.start, settings, gold=altitude)
-
-
-climbs = side_by_side(climb_within, budgets)  # two at a time, each with half of the cores
-tubes = {
-    label: kl_tube(land.walker, land.start, land.horizon, nats) for label, nats in budgets.items() if nats
-}
+climbs, tubes = {}, {}
+for label, nats in budgets.items():
+    settings = WalkSettings(algorithm="reinforce", updates=40, budget=nats)
+    altitude = land.terrain.altitude  # what is optimised, and what is measured
+    climbs[label] = learn(land.walker, altitude, land.start, settings, gold=altitude)
+    if nats:
+        tubes[label] = kl_tube(land.walker, land.start, land.horizon, nats)
 plot_climbs(land.terrain, climbs, tubes);
 
 # %% [markdown]
@@ -402,10 +396,7 @@ plot_budgets(nats, budget_curve(seen.settings, land, seen.proxy.altitude, nats))
 # One seed proves little. Four:
 
 # %%
-more = side_by_side(run_mirage, [MirageSettings(seed=seed) for seed in range(1, 4)])
-mirages = [seen, *more.values()]
-
-
+mirages = [seen, *(run_mirage(MirageSettings(seed=seed)) for seed in range(1, 4))]
 def ends(m):
     """Gold of the baseline; gold and proxy at the end, without a tube and with it."""
     free, tubed = m.free.history, m.tubed.history
@@ -423,9 +414,9 @@ for number, m in enumerate(mirages):
 # No. Our proxy goes on rising beyond its data, as networks tend to. Another kind, built from local bumps, falls back to zero where it knows nothing:
 
 # %%
-bumps = side_by_side(run_mirage, [MirageSettings(kind="bumps", seed=seed) for seed in range(2)])
-for settings, run in bumps.items():
-    print("seed {}: gold {:.2f} → {:.2f} without a tube, {:.2f} with it".format(settings.seed, *ends(run)[:3]))
+for seed in range(2):
+    bumps = run_mirage(MirageSettings(kind="bumps", seed=seed))
+    print("seed {}: gold {:.2f} → {:.2f} without a tube, {:.2f} with it".format(seed, *ends(bumps)[:3]))
 
 # %% [markdown]
 # Such a proxy lures nobody far away, and then the tube may cost more than it saves. Regularization is an insurance against errors that you cannot see; what it is worth depends on how your reward model is wrong where it was never asked.

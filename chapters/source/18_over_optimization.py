@@ -11,7 +11,7 @@
 # - recognise the signs in the answers themselves.
 
 # %% [markdown]
-# ## 1. The whole lesson in half a minute
+# ## 1. The whole lesson in a minute
 #
 # A policy is trained against a reward model made from 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 26.
 #
@@ -44,7 +44,7 @@ train_reward_model(held_out_model, others[:320]);
 from rlhf_lib.evaluation.over_optimization import main_settings
 
 policy, gold = sft.copy(), GoldReward(world)
-trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=46), gold)
+trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=54), gold)
 held_out, early = [], None
 for step in range(trainer.settings.steps):
     trainer.step()
@@ -408,7 +408,8 @@ exercise("fit_best_of_n").check(fit_best_of_n).assert_right()
 
 # %% tags=["claims"]
 assert shape.rise >= 0.5, "gold first rises by half a standard deviation of SFT answers"
-assert shape.fall >= 0.5, "then it loses at least half of that gain"
+lowest = smooth(history.series("gold"))[shape.peak_step :].min()
+assert shape.peak - lowest >= 0.5 * (shape.peak - shape.start), "then it loses at least half of that gain"
 assert shape.proxy_kept_rising, "while the proxy keeps rising"
 held_gold = load_band("kl_penalty")["gold"]
 assert held_gold["low"][-1] > band["start"], "with a strong penalty all five seeds end above the SFT policy"

@@ -23,8 +23,8 @@ AT_ONCE = 2
 def side_by_side(job: Callable[[Item], Result], items: Iterable[Item]) -> dict[Item, Result]:
     """{item: job(item)} for different items, two jobs at a time with half of torch's threads each.
 
-    A small model hardly gains from a second thread, two models do: two runs take about 1.4 times as long
-    as one. What a job changes must be its own (`policy.copy()`), and its random numbers must come from
+    A small model hardly gains from a second thread; two models do, and take about 1.4 times as long as
+    one. What a job changes must be its own (`policy.copy()`), and its random numbers must come from
     generators of its own, as those of all trainers do; then its result is that of a run alone.
 
     The stop button ends the runs under way, each with its history so far; those not begun are left out.
