@@ -1,6 +1,7 @@
 """Runs side by side: the results of a plain loop, and they stop well."""
 
 import _thread
+import signal
 import threading
 import time
 
@@ -51,6 +52,11 @@ def test_nothing_to_do():
     assert side_by_side(len, []) == {}
 
 
+def long_run(do_step) -> History:
+    """A run of 20 seconds, unless it is stopped."""
+    return run_steps(range(2000), lambda step: do_step(step) or time.sleep(0.01), History())
+
+
 def test_an_error_is_raised_and_ends_the_rest(threads):
     begun = []
 
@@ -58,23 +64,27 @@ def test_an_error_is_raised_and_ends_the_rest(threads):
         begun.append(number)
         if number == 0:
             raise ValueError("no such run")
-        return run_steps(iter(int, 1), lambda step: None, History())  # without end
+        return long_run(lambda step: None)
 
+    started = time.perf_counter()
     with pytest.raises(ValueError, match="no such run"):
         side_by_side(job, range(6))
-    assert len(begun) < 6
+    assert len(begun) < 6 and time.perf_counter() - started < 15
     assert torch.get_num_threads() == threads
 
 
 def test_the_stop_button_ends_all(threads):
+    def press(step):
+        if step == 20:  # all are submitted by now
+            _thread.interrupt_main()
+
     def job(number):
-        def do_step(step):
-            if number == 0 and step == 5:
-                time.sleep(0.2)  # all are submitted by now
-                _thread.interrupt_main()
+        return long_run(press if number == 0 else lambda step: None)
 
-        return run_steps(iter(range(10**9)), do_step, History())
-
-    found = side_by_side(job, range(6))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
+    try:
+        found = side_by_side(job, range(6))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert 0 in found and 5 not in found
     assert all(history.stopped.startswith("interrupted by hand") for history in found.values())
