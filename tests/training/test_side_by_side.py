@@ -1,6 +1,5 @@
 """Runs side by side: the results of a plain loop, and they stop well."""
 
-import _thread
 import signal
 import threading
 import time
@@ -73,10 +72,11 @@ def test_an_error_is_raised_and_ends_the_rest(threads):
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="needs POSIX signals")
 def test_the_stop_button_ends_all(threads):
     def press(step):
         if step == 20:  # all are submitted by now
-            _thread.interrupt_main()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
     def job(number):
         return long_run(press if number == 0 else lambda step: None)
