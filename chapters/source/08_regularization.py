@@ -454,7 +454,7 @@ for name, (_, history) in runs.items():
     print(f"{name:13s} reward {reward:+.2f}  gold {utility:+.2f}")
 
 # %% [markdown]
-# Most of the forgetting happened in SFT, before any RL. RL adds some more. A KL penalty hardly helps here: it holds the *answers*, and what becomes of documents differs from run to run. How much their loss rose over the five seeds, sorted:
+# Most of the forgetting happened in SFT, before any RL. RL adds some more. A KL penalty helps only a little, and not in every run: it holds the *answers*, not documents. How much their loss rose over the five seeds, sorted:
 
 # %%
 start = band["documents_start"]
