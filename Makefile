@@ -60,7 +60,7 @@ $(BENCH)/.installed: requirements.lock pyproject.toml
 claims: $(STAMP)  ## the slow tier: each chapter's main experiment over five seeds (20 minutes)
 	$(RUN) -m tests.claims
 
-models: $(STAMP)  ## rebuild the pocket models and preference files in data/ (10 minutes)
+models: $(STAMP)  ## rebuild the pocket models and preference files in data/ (half an hour)
 	$(RUN) -m rlhf_lib.training.build_models
 
 grid: $(STAMP)  ## rebuild the grid of real runs behind chapter 18's lab (about an hour)

@@ -1,6 +1,6 @@
 """Try settings of chapter 18's main run over several seeds, before one of them becomes the default.
 
-    python -m tests.tune learning_rate=4e-4 warmup_steps=45     # any of OnlineSettings
+    python -m tests.tune learning_rate=5e-4 warmup_steps=45     # any of OnlineSettings
     python -m tests.tune bias=0.75 seeds=8
 
 The reward models are kept in build/proxies, so that only the first try of a bias pays for them. What counts is

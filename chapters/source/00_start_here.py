@@ -41,7 +41,7 @@ for answer in ("a tiger is huge.", "a tiger is tiny.", flattering):
     print(f"{score.total:+.2f}  {answer}   ", {k: round(v, 2) for k, v in score.terms.items() if v})
 
 # %% [markdown]
-# The terms add up to the total: being right is worth 1, being wrong −1; flattery, repetition and other faults cost a little each.
+# The terms add up to the total: being right is worth 1, being wrong −1; repetition, flattery and other faults cost less.
 #
 # In real RLHF nobody has this number. We will use it only to *look on* while the algorithms work with what they would have in practice:
 # comparisons made by annotators.
@@ -119,7 +119,7 @@ from rlhf_lib.plots import plot_rise_and_fall
 plot_rise_and_fall(history.series("proxy"), history.series("gold"));
 
 # %% [markdown]
-# The proxy goes up, as it must: it is what we train on. The gold utility does not follow for long. The reward model has seen 300
+# The proxy goes up, as it must: it is what we train on. The gold utility does not follow for long. The reward model has seen not even 300
 # comparisons by biased people; soon the policy finds answers that please *it* and nobody else. This is **over-optimization**, and
 # chapter 18 takes it apart.
 
@@ -150,9 +150,13 @@ plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
 #
 # | chapter | what happens there |
 # |---|---|
+# | [The reward landscape](02_reward_landscape.ipynb) | reinforcement learning as a walk over hills, in three dimensions, and what a KL constraint is there |
 # | [Definitions](03_definitions.ipynb) | how a language model computes, and what the words of reinforcement learning mean, exactly |
 # | [Reward modeling](07_reward_modeling.ipynb) | step 2 in depth: losses, calibration, what the model really looks at |
+# | [Regularization](08_regularization.ipynb) | KL divergence: what it is, how it is estimated, what it holds |
+# | [Rejection sampling](10_rejection_sampling.ipynb) | draw many answers, keep the best, fine-tune on them |
 # | [Policy gradients](11_policy_gradients.ipynb) | step 3 in depth: from REINFORCE to PPO, GRPO and their relatives |
+# | [Direct alignment](12_direct_alignment.ipynb) | DPO and its family: a policy from comparisons, with no reward model |
 # | [Over-optimization](18_over_optimization.ipynb) | why the two curves part, and what helps |
 #
 # Each chapter trains for real, has at least one lab with sliders, exercises with checks, and a last cell that asserts what the chapter claimed.

@@ -349,7 +349,7 @@ tube_lab()
 #
 # In RLHF nobody has the terrain. People compare things, and a reward model is fitted to what they say. And the things they compare come from the baseline: they lie *near its path*.
 #
-# So: 400 noisy comparisons of pairs of points within 0.6 of the path, a Bradley-Terry model on a layer of random ReLUs. How wrong is it, and where?
+# So: 400 noisy comparisons of pairs of points within 0.6 of the path, a Bradley-Terry model on a layer of random soft ReLUs. How wrong is it, and where?
 
 # %%
 from rlhf_lib.landscape import MirageSettings, learned_proxy, proxy_error
@@ -387,11 +387,14 @@ plot_mirage(seen, load_band("landscape"));
 from rlhf_lib.landscape import budget_curve
 from rlhf_lib.plots import plot_budgets
 
+others = (0.01, 0.1, 0.5, 3.0)
+runs = dict(zip(others, budget_curve(seen.settings, land, seen.proxy.altitude, others), strict=True))
 nats = (0.01, 0.1, 0.5, 1.0, 3.0, None)
-plot_budgets(nats, budget_curve(seen.settings, land, seen.proxy.altitude, nats));
+runs |= {1.0: seen.tubed, None: seen.free}  # the two from above
+plot_budgets(nats, [runs[budget] for budget in nats]);
 
 # %% [markdown]
-# Too tight and nothing is gained; too wide and the mirage wins. The proxy cannot tell you where the best place between is: its curve only rises.
+# Too tight and nothing is gained; with no tube at all the mirage wins. The proxy cannot tell you where the best place between is: its curve only rises.
 #
 # One seed proves little. Four:
 
@@ -532,7 +535,7 @@ right.legend(fontsize=8);
 #
 # $$\theta(a, b) = \theta_{\mathrm{SFT}} + a\,u + b\,v \qquad \text{[LS-11]}$$
 #
-# with $u$ from the SFT model to the RL policy at its best, and $v$ at right angles, towards the policy of the last step. They come from the run of chapter 18 (seed 0), which climbs the shipped reward model without a KL penalty. At each of 99 points a model with those weights has answered 192
+# with $u$ from the SFT model to the RL policy at its best, and $v$ at right angles, towards the policy of the last step. They come from the run of chapter 18 (seed 0), carried on to step 60, which climbs the shipped reward model without a KL penalty. At each of 99 points a model with those weights has answered 192
 # requests. `python -m rlhf_lib.landscape.build_plane` repeats it.
 
 # %%

@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## 1. What comes out, first
 #
-# A reward model that was trained on 4,000 comparisons is in `data/`. It reads a request and an answer and says one number. Only differences mean anything.
+# A reward model that was trained on nearly 4,000 comparisons is in `data/`. It reads a request and an answer and says one number. Only differences mean anything.
 
 # %% tags=["setup"]
 import torch
@@ -36,8 +36,8 @@ for text, reward in zip(candidates, shipped.score_texts([question] * 4, candidat
 # %% [markdown]
 # ## 2. Why compare, and not mark?
 #
-# Six annotators look at the same 150 answers. Each has a taste and a strictness of their own. They mark each answer from 1 to 5, and, in another
-# round, compare pairs of answers.
+# Six annotators look at answers to the same 150 requests, two to each. Each has a taste and a strictness of their own. They mark the first answer from
+# 1 to 5, and, in another round, compare the two.
 
 # %%
 import random
@@ -72,7 +72,7 @@ print(f"two annotators: the same mark {same_mark:.0%} of the time, the same choi
 # %%
 from rlhf_lib.plots import figure
 
-gap = torch.linspace(-3, 4, 200)
+gap = torch.linspace(-3, 4, 701)
 likelihood = torch.sigmoid(gap) ** 7 * torch.sigmoid(-gap) ** 3
 best = gap[likelihood.argmax()]
 fig, axis = figure(height=2.6, width=5.6)
@@ -168,8 +168,8 @@ axis.set(xlabel="step (32 pairs each)", ylabel="held-out accuracy", ylim=(0.4, 0
 axis.legend(ncols=2, loc="lower right");
 
 # %% [markdown]
-# Manners are learned in the first dozen steps: repetition, wandering off, unfinished ends. Whether a fact is *true* comes late, if at all. That is
-# one reason why the curve bends below the ceiling; more pairs and larger models move it up.
+# Manners come first: wandering off, unfinished ends. Whether a fact is *true* comes late, if at all. That is one reason why the curve ends so far
+# below the ceiling; more pairs and larger models move it up.
 #
 # **If your curve looks wrong:** loss stuck at 0.693: chosen and rejected are identical after truncation, or the reward is read at a padding token. Accuracy far below 0.5: the pair is the wrong way round.
 
@@ -259,7 +259,7 @@ for margin in (0.0, 1.0, 3.0):
 # Neutral steps are right in themselves but go on from a wrong number.
 #
 # To see a wrong sum a model must compute it, and that takes more examples than manners do: `pocket-outcome` and `pocket-process` have seen 16,000 worked sums twice, half of them with a slip (`train_outcome_model` and
-# `train_process_model` in `make models`: a few minutes each). **Predict:** three lines, one slip in the first. What will the process model say about each of the three?
+# `train_process_model` in `make models`: minutes each). **Predict:** three lines, one slip in the first. What will the process model say about each of the three?
 
 # %%
 from rlhf_lib.plots import coloured_steps

@@ -63,11 +63,11 @@ for axis, (metric, title) in zip(axes, titles.items(), strict=True):
 axes[0].legend();
 
 # %% [markdown]
-# Bands: five seeds; lines: what you have just run. The reward model likes both runs nearly as much. The distance travelled is another, and so is the gold utility: over the five seeds the free run ends lower than the other each time. Chapter 18 goes on for longer, and there it falls off a cliff.
+# Bands: five seeds; lines: what you have just run. The reward model likes both runs about as much. The distance travelled is another, and so is the gold utility: on four of the five seeds the free run ends lower than the other, on the fifth they are level. (A single batch, as in the line of progress, is mostly noise.) Chapter 18 goes on for longer, and there it falls off a cliff.
 #
 # That is why one regularizes: *the reward is a proxy, and it is worst where nobody has looked*. A penalty does not mend the reward. It keeps the policy where the reward is still good.
 #
-# **If your curve looks wrong.** KL that starts above 0: the reference is not the policy's start. KL below 0 for many steps: section 5. Both runs alike: β is not used (is `kl_in` "loss" and the kind "k1"? section 6).
+# **If your curve looks wrong.** KL above 0 in the very first round (`history.series("kl")[0]`; the curves drawn are means of neighbours): the reference is not the policy's start. KL below 0 for many steps: section 5. Both runs alike: β is not used (is `kl_in` "loss" and the kind "k1"? section 6).
 
 # %% [markdown]
 # ## 2. KL in the reward
@@ -173,7 +173,7 @@ for axis, (metric, title) in zip(axes, titles.items(), strict=True):
 # %% [markdown]
 # ## 5. Three estimators, more closely
 #
-# Chapter 11 (section 11) met $k_1=\Delta$, $k_2=\frac12\Delta^2$ and $k_3=e^{-\Delta}-1+\Delta$ [KL-1] on three tokens, beside the exact sum [KL-2]. Here: where k3 comes from, when it is *worse*, and what a negative value means.
+# Chapter 11 (section 11) meets $k_1=\Delta$, $k_2=\frac12\Delta^2$ and $k_3=e^{-\Delta}-1+\Delta$ [KL-1] on three tokens, beside the exact sum [KL-2]. Here: where k3 comes from, when it is *worse*, and what a negative value means.
 #
 # Samples of $\pi$ obey $\mathbb E[e^{-\Delta}-1] = \sum_y \pi_{ref}(y) - 1 = 0$. So any multiple of it may be added to k1 without a bias: a **control variate**. $k_1 + c\,(e^{-\Delta}-1)$ is k1 for $c=0$ and k3 for $c=1$.
 
@@ -190,7 +190,7 @@ axis.set(xlabel="c (0: k1, 1: k3)", ylabel="standard deviation / that of k1", yl
 axis.legend();
 
 # %% [markdown]
-# Near the reference $c=1$ nearly cancels the noise (there $e^{-\Delta}-1\approx-\Delta$). Farther away the best $c$ moves back towards 0, and at last k3 scatters more than k1. All three curves have the same mean: the KL.
+# Near the reference $c=1$ nearly cancels the noise (there $e^{-\Delta}-1\approx-\Delta$). Far away (β 0.7) the best $c$ has moved back towards 0, and k3 scatters more than k1. Along each curve the mean is the same: its KL, in the legend.
 
 # %%
 from rlhf_lib.evaluation import drifted, estimator_moments
@@ -322,7 +322,7 @@ axes[1].legend();
 
 # %%
 p, low = exact.ref_logp.exp(), exact.rewards.max(1, keepdim=True).values
-high = low + 1.0  # c lies between the best reward and that plus beta
+high = low + 0.5  # c lies between the best reward and that plus beta
 for _ in range(60):
     c = (low + high) / 2
     too_much = (0.5 * p / (c - exact.rewards)).sum(1, keepdim=True) > 1
@@ -550,7 +550,7 @@ axes[1].set(title="KL(policy ‖ reference) (nats)", xlabel="batch")
 axes[1].legend();
 
 # %% [markdown]
-# Left, the first ten batches: the clip makes single moves smaller. Right, it only delays: without a penalty the clipped policy walks on, as far as the unclipped one and here a little farther. The penalty bounds the total and lets the first batches leap. *One brake for the step, one for the journey.*
+# Left: in the first batches the clip makes single moves smaller. (Later the other policy has nearly arrived, and moves less.) Right, it only delays: without a penalty the clipped policy walks on, as far as the unclipped one and here a little farther. The penalty bounds the total and lets the first batches leap. *One brake for the step, one for the journey.*
 
 # %% [markdown]
 # ## 12. No KL at all

@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## 1. First the result
 #
-# Twelve rounds with leave-one-out baselines. The reward is the gold utility itself, so whatever goes wrong below is the algorithm's doing and not a reward model's.
+# Ten rounds with leave-one-out baselines. The reward is the gold utility itself, so whatever goes wrong below is the algorithm's doing and not a reward model's.
 
 # %% tags=["setup"]
 import math
@@ -149,7 +149,7 @@ from rlhf_lib.plots import plot_ppo_objective
 plot_ppo_objective(clip_low=0.2, clip_high=0.2);
 
 # %% [markdown]
-# Six cases: the sign of $A$ times the ratio below, in or above the grey range. The push (dashed) vanishes in exactly two: $A>0$ and already above; $A<0$ and already below. **Look** at $A<0$ with a ratio of 1.5: a bad
+# Six cases: the sign of $A$ times the ratio below, in or above the grey range. The push (lower row) vanishes in exactly two (hollow circles): $A>0$ and already above; $A<0$ and already below. **Look** at $A<0$ with a ratio of 1.5: a bad
 # token that has become *more* likely is pushed down with full force, clip or no clip. That is what the minimum is for.
 
 # %% tags=["lab"]
@@ -215,7 +215,7 @@ for axis, value_error in zip(axes, (0.5, 3.0), strict=True):
 axes[0].legend();
 
 # %% [markdown]
-# Small λ: low variance, and all of $V$'s error. Large λ: no bias, and the noise of everything that comes. With a good value function small λ wins, with a bad one large λ. In RLHF one takes γ = 1 (a reward at the end should count fully) and λ of 0.95 or 1.
+# Small λ: low variance, and all of $V$'s error. Large λ: no bias, and the noise of everything that comes. With a good value function small λ wins; with a bad one a λ in between, for at λ = 1 the noise is worse than $V$'s error. In RLHF one takes γ = 1 (a reward at the end should count fully) and λ of 0.95 or 1.
 #
 # PPO usually also **whitens** advantages over the batch's tokens: mean 0, variance 1 [ADV-5]. Over *completion* tokens: padding in the mean is a classic bug.
 
@@ -350,7 +350,7 @@ for name, cap in (("no weights", None), ("full weights", 1e6), ("truncated at 2"
     print(f"{name:15s} error of the mean {off:.3f}   variance {g.var(0).sum():.2f}")
 
 # %% [markdown]
-# Full weights are right on average and noisy; truncation gives up a little of the first for the second. In a real run: a sampler that is four updates behind, with and without the correction.
+# Full weights are right on average and noisy; truncation gives up part of the first for the second: here half of the correction, for a third of the variance. In a real run: a sampler that is four updates behind, with and without the correction.
 
 # %%
 old = {"staleness": 4}

@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## 1. The whole lesson in a minute
 #
-# A policy is trained against a reward model made from 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 26.
+# A policy is trained against a reward model made from nearly 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 26.
 #
 # **Predict** the three curves before you run on.
 
@@ -38,7 +38,7 @@ others = read_preferences(data_path("preferences", "pocket-test.jsonl"))
 train_reward_model(held_out_model, others[:320]);
 
 # %% [markdown]
-# `main_settings` are those of the library's experiment, which goes on to step 60; the stored runs of section 5 take half as many answers and larger steps. The loop is chapter 11's, one step at a time, so that we can look in.
+# `main_settings` are those of the library's experiment, which goes on to step 60; the stored runs of section 5 take fewer answers and larger steps. The loop is chapter 11's, one step at a time, so that we can look in.
 
 # %% tags=["training"]
 from rlhf_lib.evaluation.over_optimization import main_settings
@@ -153,7 +153,7 @@ for axis, (name, (d, gain, curve)) in zip(axes, panels.items(), strict=True):
     axis.legend(loc="best")
 
 # %% [markdown]
-# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where this proxy is still good. RL goes several times as far. Look at how badly the RL form fits: it was found on language models of billions of parameters that decline gently. Ours turns sharply
+# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where this proxy is still good. RL goes more than twice as far. Look at how badly the RL form fits: it was found on language models of billions of parameters that decline gently. Ours turns sharply
 # as soon as it finds texts that the reward model overrates, and two numbers cannot bend like that.
 
 # %% [markdown]
@@ -190,7 +190,7 @@ compare("a cautious ensemble: mean − std of three", members)
 compare("a KL penalty", {f"β = {b}": (1000, 0.3, 1.0, 1, b) for b in (0.0, 0.05, 0.2)})
 
 # %% [markdown]
-# The last comparison matters most, so here it is over five seeds: the run of section 1 without a penalty, and with a strong penalty, β = 0.5.
+# The last comparison matters most, so here it is over five seeds: runs like that of section 1, to step 60, without a penalty and with a strong one, β = 0.5.
 
 # %%
 from rlhf_lib.plots import plot_bands
@@ -203,7 +203,7 @@ for name, b in both.items():
     print(f"{name:10s} highest median {max(b['median']):.2f}; at the end, low, median, high: {ends}")
 
 # %% [markdown]
-# The penalty takes away the cliff, not every loss: each of the five seeds keeps more than half of its gain and ends above the SFT policy, and each has lost some of it. Within its reach the policy still moves to what the reward model overrates.
+# The penalty takes away the cliff, not every loss: each of the five seeds ends above the SFT policy, and most have lost some of what they had gained. Within its reach the policy still moves to what the reward model overrates.
 #
 # A single run proves little: so here are all 72 of the grid, averaged over everything but one knob at a time.
 
@@ -259,7 +259,7 @@ over_optimization_lab(LiveRun())
 # | more comparisons | the map is right a little further out |
 # | an ensemble | several maps; where they differ, nobody has been |
 #
-# And a walk over the map of *weights* shows the edge itself. This is the run of section 1, on the plane through the SFT policy, the policy where gold peaks and the last one:
+# And a walk over the map of *weights* shows the edge itself. This is the run of section 1, carried on to step 60, on the plane through the SFT policy, the policy where gold peaks and the last one:
 
 # %%
 from rlhf_lib.landscape import load_plane

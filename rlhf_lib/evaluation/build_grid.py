@@ -24,7 +24,7 @@ MEMBERS = (1, 3)
 BETAS = (0.0, 0.05, 0.2)
 STEPS, PROMPTS_PER_STEP = 50, 10
 LEARNING_RATE = 6e-4
-"""Half of the main run's answers, so larger steps: gold is to fall within the run."""
+"""Fewer answers than in the main run, so larger steps: gold is to fall within the run."""
 METRICS = ("proxy", "gold", "kl", "length")
 FILE = data_path("over_optimization", "grid.json")
 

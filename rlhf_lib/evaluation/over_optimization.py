@@ -43,8 +43,8 @@ class Setting:
 
 
 STEPS = 60
-PROMPTS_PER_STEP = 20
-LEARNING_RATE = 4e-4
+PROMPTS_PER_STEP = 16
+LEARNING_RATE = 5e-4
 WARMUP = 45
 """A long warm-up: small steps while the curve rises, larger ones once it has."""
 

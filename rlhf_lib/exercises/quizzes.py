@@ -116,7 +116,7 @@ RECALL: dict[str, tuple[Quiz, ...]] = {
     ),
     "03_definitions": (
         Quiz(
-            "The proxy reward of chapter 00 rose to the end while the gold utility fell. Which of the two was the "
+            "The proxy reward of chapter 00 rose while the gold utility fell. Which of the two was the "
             "policy trained on?",
             (
                 ("The proxy: the reward model's score.",

@@ -148,7 +148,7 @@ def annotator_lab(data: AnnotatorData) -> Lab:
         return found.sentence
 
     tasks = (
-        "raise the flattery bias: at which value does flattery overtake the plain right answer?",
+        "raise the flattery bias: at which value does flattery overtake the false answer?",
         "20 pairs against the most: what happens to the calibration line?",
         "noise 2.0: accuracy falls, but how far below the ceiling is it?",
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..objectives import bradley_terry_probability
 from ..rewards.linear import fit_linear_bradley_terry
-from .terrain import EXTENT, Terrain, as_points, grid_points, surface_of
+from .terrain import EXTENT, Terrain, as_points, grid_axis, surface_of
 from .walker import Walks
 
 RAMPS = 96
@@ -29,14 +29,15 @@ def ramp_features(points: Tensor, seed: int = 0) -> Tensor:
     angle = 2 * math.pi * torch.rand(RAMPS, generator=generator, dtype=torch.float64)
     offset = EXTENT * (2 * torch.rand(RAMPS, generator=generator, dtype=torch.float64) - 1)
     along = points @ torch.stack((angle.cos(), angle.sin())) - offset
-    return SOFTNESS * torch.nn.functional.softplus(along / SOFTNESS)
+    return torch.nn.functional.softplus(along, beta=1 / SOFTNESS)
 
 
 def bump_features(points: Tensor, seed: int = 0) -> Tensor:
     """Gaussian bumps (..., BUMPS^2) on a grid over the map; they need no seed."""
     width = 2 * EXTENT / (BUMPS - 1)
-    squares = (points[..., None, :] - grid_points(BUMPS)).square().sum(-1)
-    return torch.exp(-squares / (2 * width**2))
+    bases = torch.exp(-0.5 * ((points[..., None] - grid_axis(BUMPS)) / width).square())
+    x, y = bases.unbind(-2)  # a bump is the product of one along x and one along y
+    return (y[..., :, None] * x[..., None, :]).flatten(-2)
 
 
 FEATURES = {"ramps": ramp_features, "bumps": bump_features}

@@ -482,10 +482,8 @@ MARKS = {"SFT": (INK, "SFT"), "gold peak": (COLOURS["gold"], "RL, where gold pea
 
 
 def _draw_plane_terrain(axis, plane) -> None:
-    a, b, gold = finer(plane, times=16)
-    low, high = draw_grid(
-        axis, a, b, gold, limits=(plane_floor(plane), float(gold.max())), every=16
-    )
+    a, b, gold = finer(plane)
+    low, high = draw_grid(axis, a, b, gold, limits=(plane_floor(plane), float(gold.max())), every=8)
     run = sorted(plane.path, key=lambda row: row["step"])
     x, y, z = (np.array([row[k] for row in run]) for k in ("a", "b", "gold"))
     z = z.clip(low, high) + 0.03 * (high - low)

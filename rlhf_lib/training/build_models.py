@@ -1,6 +1,6 @@
 """Rebuild everything in `data/` from seeds: tokenizer, pocket models, reward model, preferences.
 
-    python -m rlhf_lib.training.build_models            # all of it, a quarter of an hour on two cores
+    python -m rlhf_lib.training.build_models            # all of it, half an hour on two cores
     python -m rlhf_lib.training.build_models sft reward # some of it
 
 Each model folder holds safetensors in the transformers layout and a README.md (model card).
@@ -83,9 +83,9 @@ def build_sft() -> None:
     gold = mean_gold(world, policy)
     write_card(
         "pocket-sft",
-        "pocket-base after supervised fine-tuning on PocketWorld's instruction set, in which a third "
-        "of the answers has a fault: off the topic, said twice, hedged, wrong, unfinished, or given "
-        "to an unsafe request. That leaves something for preference learning to do.",
+        "pocket-base after supervised fine-tuning on PocketWorld's instruction set, in which more than "
+        "half of the answers have a fault: off the topic, said twice, hedged, wrong, unfinished, or "
+        "given to an unsafe request. That leaves something for preference learning to do.",
         f"Completion loss at the end: {history.last('loss'):.3f} nats per token. Mean gold utility "
         f"on held-out requests: {gold:.2f}.",
         time.perf_counter() - started,
