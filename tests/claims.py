@@ -696,7 +696,9 @@ def online_direct() -> None:
     claim(sum(a["kl"] > b["kl"] for a, b in both), 5, "having gone further")
     both = zip(ends["online"], ends["offline, three times the rate"], strict=True)
     more = sum(a["gold"] > b["gold"] for a, b in both)
-    print(f"  (no claim) online ends higher than offline at three times the rate in {more} of 5 seeds")
+    print(
+        f"  (no claim) online ends higher than offline at three times the rate in {more} of 5 seeds"
+    )
     both = zip(ends["D2PO"], ends["frozen judge"], strict=True)
     more = sum(a["gold"] > b["gold"] for a, b in both)
     print(f"  (no claim) D2PO ends higher than a frozen judge in {more} of 5 seeds")

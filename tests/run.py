@@ -12,8 +12,10 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
 from . import book
+from .chapters import build
 
 AT_ONCE = min(4, os.cpu_count() or 1)
 HALF = tuple(
@@ -50,6 +52,11 @@ def run_pytest(*arguments: str, threads: int | None = None) -> tuple[int, int, i
     return passed, max(failed, int(broken)), skipped
 
 
+def recorded_seconds(chapter: Path) -> float:
+    """What a chapter took when it was last recorded."""
+    return build.chapters()[chapter.stem]["seconds"]
+
+
 def main() -> int:
     """Run all three parts and close with one line that counts them."""
     print("== unit, project and mutation tests ==", flush=True)
@@ -57,7 +64,8 @@ def main() -> int:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         halves = list(pool.map(lambda part: run_pytest(*part, threads=1), (HALF, others)))
         print(f"\n== chapters, executed by nbval, {AT_ONCE} at a time ==", flush=True)
-        runs = pool.map(partial(book.run_chapter, threads=1), book.chapters())
+        longest_first = sorted(book.chapters(), key=recorded_seconds, reverse=True)
+        runs = pool.map(partial(book.run_chapter, threads=1), longest_first)
         chapters = (*book.report(runs), 0)
     print("\n== labs, in a browser ==", flush=True)
     labs = run_pytest("tests/browser")

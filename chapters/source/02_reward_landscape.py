@@ -546,7 +546,7 @@ plane = load_plane()
 plot_plane(plane);
 
 # %% [markdown]
-# The red line is the real run, projected onto the plane. It climbs to the summit of gold, walks on, and goes down the other side. The proxy (lower left) has no summit there: it rises all the way. What also rises is the KL (lower right), and KL can be measured by anyone. Had it been bounded
+# The red line is the real run, projected onto the plane. It climbs to the summit of gold, walks on, and goes down the other side. (The flat dark ground is where the picture is cut off; it lies deeper.) The proxy (lower left) has no summit there: it rises all the way. What also rises is the KL (lower right), and KL can be measured by anyone. Had it been bounded
 # near its value at the peak, the run would have ended at the top.
 
 # %%

@@ -203,7 +203,7 @@ for name, b in both.items():
     print(f"{name:10s} highest median {max(b['median']):.2f}; at the end, low, median, high: {ends}")
 
 # %% [markdown]
-# The penalty takes away the cliff, not every loss: each of the five seeds ends above the SFT policy, and most have lost some of what they had gained. Within its reach the policy still moves to what the reward model overrates.
+# The penalty takes away the cliff, not every loss: each of the five seeds keeps more than half of its gain and ends above the SFT policy, and each has lost some of it, 3 to 37%. Within its reach the policy still moves to what the reward model overrates.
 #
 # A single run proves little: so here are all 72 of the grid, averaged over everything but one knob at a time.
 
@@ -268,7 +268,7 @@ from rlhf_lib.plots import plot_plane
 plot_plane(load_plane());
 
 # %% [markdown]
-# Left below: the proxy has no edge. Right below: the KL has one, in the same place as gold. That is why a bound on the KL can do what no amount of staring at the proxy can.
+# Left below: the proxy has no edge; where gold falls off, it only rises. Right below: the KL climbs steeply in the same place. That is why a bound on the KL can do what no amount of staring at the proxy can.
 
 # %% [markdown] tags=["lab"]
 # **Lab: the mirage.** Predict, then move: (1) more comparisons at the same radius: does the summit that is not there go away? (2) The same comparisons from a larger radius. (3) β or the budget until gold no longer falls: what did it cost in proxy? Then find the same three settings in the

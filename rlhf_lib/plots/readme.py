@@ -28,9 +28,9 @@ def plot_free_and_held(band: dict, held: dict):
             axis.fill_between(np.arange(len(low)), low, high, color=COLOURS[name], alpha=0.13, lw=0)
             axis.plot(median, style, color=COLOURS[name], lw=2.4, label=label)
         axis.set(xlabel="training step", title=LABELS[name])
-    middle = np.array(band["gold"]["median"])
-    room = max(1.0, middle.max() - min(middle.min(), band["start"]))
-    axes[1].set_ylim(min(middle.min(), band["start"]) - 0.3 * room, middle.max() + 0.4 * room)
+    highest = max(band["gold"]["median"])
+    gain = highest - band["start"]  # what is lost goes on below the picture: it would flatten the rise
+    axes[1].set_ylim(band["start"] - 4 * gain, highest + 0.6 * gain)
     axes[1].axhline(band["start"], color=COLOURS["neutral"], lw=1, ls=":", label="before RLHF")
     for axis in axes:
         axis.legend(loc="best")
