@@ -641,7 +641,9 @@ def direct_losses() -> None:
 
 def online_settings(seed: int, **change) -> OnlineDirectSettings:
     """What chapter 12 trains with online."""
-    fixed = dict(rounds=15, beta=0.1, learning_rate=3e-4, warmup_steps=3, seed=seed)
+    fixed = dict(
+        rounds=8, prompts_per_round=60, batch_size=30, beta=0.1, learning_rate=3e-4, warmup_steps=2, seed=seed
+    )
     return OnlineDirectSettings(**(fixed | change))
 
 
@@ -666,7 +668,7 @@ def online_direct() -> None:
             "online": annotator_judge(world.annotator(), seed),
             "frozen judge": reward_judge(RewardModel.load("pocket-reward")),
             "D2PO": RefreshedJudge(
-                RewardModel.load("pocket-reward"), world.annotator(), 16, 1e-4, seed
+                RewardModel.load("pocket-reward"), world.annotator(), 30, 1e-4, seed
             ),
         }
         for name, judge in judges.items():

@@ -420,6 +420,8 @@ steered = train_online(sft.copy(), requests, gold, settings)
 plot_history(steered, ("kl", "kl_coefficient", "proxy"));
 
 # %% [markdown]
+# With 24 answers a step and a horizon of 200, β moves by at most 2.4% a step: it turns the right way here, and is far from holding KL at 2. The controller is made for hundreds of steps.
+#
 # **Double regularization.** PPO holds the policy back twice: the clip limits each *batch's* move from $\pi_{old}$, the KL penalty the *total* move from $\pi_{ref}$. They are not the same: without a penalty, a thousand clipped batches can walk
 # anywhere.
 

@@ -44,13 +44,13 @@ train_reward_model(held_out_model, others[:320]);
 from rlhf_lib.evaluation.over_optimization import main_settings
 
 policy, gold = sft.copy(), GoldReward(world)
-trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=54), gold)
+trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=52), gold)
 held_out, early = [], None
 for step in range(trainer.settings.steps):
     trainer.step()
     if step == 26:
         early = policy.copy()
-    if step % 4 == 0:
+    if step % 6 == 0:
         rollout = policy.sample(world.prompts(40, seed=77, split="test"), max_new_tokens=40, seed=step)
         with torch.no_grad():
             held_out.append((step, held_out_model(rollout).mean().item()))

@@ -61,8 +61,11 @@ class Trail:
 
         t: one number, or (T,) for points (..., T, 2). After its end the path stays where it is.
         """
-        t = torch.as_tensor(t)
-        here, ahead = (self.points[(t + i).clamp(max=len(self.points) - 1)] for i in (0, 1))
+        last = len(self.points) - 1
+        here, ahead = (
+            self.points[i.clamp(max=last) if isinstance(i, Tensor) else min(i, last)]
+            for i in (t, t + 1)
+        )
         return ahead - here - self.pull * (points - here)
 
 
