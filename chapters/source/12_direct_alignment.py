@@ -644,10 +644,10 @@ for name, values in stored["ends"].items():
     print(f"{name:24s} gold: {spread};  KL {values['kl'][2]:.1f};  tokens {values['length'][2]:.1f}")
 
 # %% [markdown]
-# Online DPO ended higher than offline DPO on four seeds of five (the fifth: +0.15 against +0.24), and it went farther in KL on all five. Part of that may be speed: offline, the learning rate warms up and decays over its 15 steps, so it is a third as much in sum. Hence the control at three times the rate. It goes
-# about as far in KL, and online is the higher one on the same four seeds, by about 0.15 points in the median: fresh answers help, and not only by going farther.
+# Online DPO ended higher than offline DPO on four seeds of five (the fifth: +0.23 against +0.24), and it went farther in KL on all five. Part of that may be speed: offline, the learning rate warms up and decays over its 15 steps, so it is a third as much in sum. Hence the control at three times the rate. It goes
+# about as far in KL, and online is the higher one on the same four seeds, by about 0.25 points in the median: fresh answers help, and not only by going farther.
 #
-# D2PO ended higher than its frozen control on four seeds of five, for 240 labels more: too little, over 8 rounds, to say that it is not luck. The papers that argue for it (and for iterated DPO in general) train for much longer, so that the policy leaves the region where the reward model was trained.
+# D2PO ended higher than its frozen control on all five seeds, for 240 labels more; but by less than 0.1 points on three of them, which is little. The papers that argue for it (and for iterated DPO in general) train for much longer, so that the policy leaves the region where the reward model was trained.
 
 # %% [markdown]
 # ## 13. Against policy gradients, at equal budget
