@@ -39,7 +39,7 @@ class MirageSettings:
     kind: str = "ramps"
     beta: float = 0.0
     budget: float = 1.0
-    updates: int = 60
+    updates: int = 45
     walks: int = 64
     seed: int = 0
 
