@@ -642,7 +642,13 @@ def direct_losses() -> None:
 def online_settings(seed: int, **change) -> OnlineDirectSettings:
     """What chapter 12 trains with online."""
     fixed = dict(
-        rounds=8, prompts_per_round=60, batch_size=30, beta=0.1, learning_rate=3e-4, warmup_steps=2, seed=seed
+        rounds=8,
+        prompts_per_round=60,
+        batch_size=30,
+        beta=0.1,
+        learning_rate=3e-4,
+        warmup_steps=2,
+        seed=seed,
     )
     return OnlineDirectSettings(**(fixed | change))
 
