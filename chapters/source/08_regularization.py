@@ -658,7 +658,7 @@ for name, found in razor.items():
 # %% [markdown]
 # Pale: five seeds. What came out, candidly:
 #
-# - **Right picture: yes.** Whatever the method, the loss on documents follows the KL on the task (rank correlation 0.97 to 1.00 over all checkpoints of a seed on four seeds; 0.42 on the fifth, where RL forgot least). The losses themselves are small, and on the other kinds of request no loss can be told from noise.
+# - **Right picture: yes.** Whatever the method, the loss on documents follows the KL on the task (rank correlation 0.97 to 1.00 over all checkpoints of a seed on four seeds; 0.42 on the fifth, where RL forgot least). The losses themselves are small. On the other kinds of request RL ends 0.1 to 0.2 points of gold below the policy that hardly moved, on four of the five seeds; for SFT on written answers no loss can be told from noise.
 # - **Left picture: no.** At equal reward our RL moves *farther* than SFT on written answers: where both first give 75% right results, its KL was the larger one in all five seeds. Our guess: the written answers, plain sums, are close to what this policy already says, and 48 answers a step make a noisy gradient that moves much of which the reward says nothing.
 # - SFT on **own** right answers hardly moves. It also learns less in this time, so it settles nothing at equal reward.
 #
