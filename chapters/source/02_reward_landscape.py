@@ -552,7 +552,7 @@ plot_plane(plane);
 # %%
 for name, at in plane.checkpoints.items():
     rewards_of = f"gold {at['gold']:+.2f}   proxy {at['proxy']:+.2f}"
-    print(f"{name:15s} step {at['step']:2.0f}   {rewards_of}   KL {at['kl']:5.1f} nats")
+    print(f"{name:15s} step {at['step']:2.0f}   {rewards_of}   KL {at['kl']:z5.1f} nats")
 unit, norm = plane.meta["unit"], plane.meta["sft_norm"]
 print(f"from SFT to the peak the weights move by {unit:.2f}; their own length is {norm:.1f}")
 

@@ -101,7 +101,7 @@ def judge(policy):
 models = {"pocket-sft": sft, "DPO": policy}
 ends = side_by_side(lambda name: judge(models[name]), models)  # both at once, each with half of the cores
 for name, (value, tokens, kl) in ends.items():
-    print(f"{name:11s} gold {value:+.2f}   tokens {tokens:.1f}   KL {kl:.2f} nats")
+    print(f"{name:11s} gold {value:+.2f}   tokens {tokens:.1f}   KL {kl:z.2f} nats")
 
 # %% [markdown]
 # Grey: five seeds with other comparisons (`make claims`); the lines jump, for each point is a batch of 32 pairs that the policy had not seen before. The loss hardly moves: one epoch, noisy labels, and a step counts by β times a few nats. Still the gold utility of *new* answers has risen, in seconds, from a file of labels and an ordinary training loop.
@@ -632,7 +632,7 @@ axis.axhline(ends["DPO"][0], color="0.4", ls=":", label="offline DPO, same numbe
 axis.set(xlabel="round", ylabel="gold (points)")
 axis.legend()
 for name in ("pocket-sft", "DPO", "online DPO"):
-    print(f"{name:11s} gold {ends[name][0]:+.2f}   tokens {ends[name][1]:.1f}   KL {ends[name][2]:.2f} nats")
+    print(f"{name:11s} gold {ends[name][0]:+.2f}   tokens {ends[name][1]:.1f}   KL {ends[name][2]:z.2f} nats")
 
 # %% [markdown]
 # Labels by people for every round are dear and slow. **D2PO** (Singhal et al., 2024) lets a reward model judge the policy's answers, and keeps it up to date with a few labels a round. Its control is the same reward model, frozen. Five seeds:

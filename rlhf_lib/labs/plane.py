@@ -51,9 +51,9 @@ def describe(plane: Plane, row: int, a: float, b: float) -> str:
     """The run at one of its steps, and the mixture of weights under the pin."""
     at, mixed = plane.path[row], read(plane, a, b)
     return (
-        f"Step {at['step']} of the run: gold {at['gold']:+.2f}, proxy {at['proxy']:+.2f}, KL {at['kl']:.1f} nats. "
+        f"Step {at['step']} of the run: gold {at['gold']:+.2f}, proxy {at['proxy']:+.2f}, KL {at['kl']:z.1f} nats. "
         f"The yellow pin is a model that nobody trained, the weights SFT + {a:.2f} u + {b:.2f} v: gold "
-        f"<b>{mixed['gold']:+.2f}</b>, proxy <b>{mixed['proxy']:+.2f}</b>, KL {mixed['kl']:.1f} nats."
+        f"<b>{mixed['gold']:+.2f}</b>, proxy <b>{mixed['proxy']:+.2f}</b>, KL {mixed['kl']:z.1f} nats."
     )
 
 
