@@ -29,9 +29,8 @@ def plot_free_and_held(band: dict, held: dict):
             axis.plot(median, style, color=COLOURS[name], lw=2.4, label=label)
         axis.set(xlabel="training step", title=LABELS[name])
     highest = max(band["gold"]["median"])
-    gain = (
-        highest - band["start"]
-    )  # what is lost goes on below the picture: it would flatten the rise
+    gain = highest - band["start"]
+    # The fall goes on below the picture: shown whole, it would flatten the rise.
     axes[1].set_ylim(band["start"] - 4 * gain, highest + 0.6 * gain)
     axes[1].axhline(band["start"], color=COLOURS["neutral"], lw=1, ls=":", label="before RLHF")
     for axis in axes:
