@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..objectives import bradley_terry_probability
 from ..rewards.linear import fit_linear_bradley_terry
-from .terrain import EXTENT, Terrain, as_points, grid_axis, surface_of
+from .terrain import EXTENT, Terrain, as_points, grid_axis, grid_products, surface_of
 from .walker import Walks
 
 RAMPS = 96
@@ -37,7 +37,7 @@ def bump_features(points: Tensor, seed: int = 0) -> Tensor:
     width = 2 * EXTENT / (BUMPS - 1)
     bases = torch.exp(-0.5 * ((points[..., None] - grid_axis(BUMPS)) / width).square())
     x, y = bases.unbind(-2)  # a bump is the product of one along x and one along y
-    return (y[..., :, None] * x[..., None, :]).flatten(-2)
+    return grid_products(x, y)
 
 
 FEATURES = {"ramps": ramp_features, "bumps": bump_features}

@@ -152,6 +152,11 @@ def grid_points(n: int) -> Tensor:
     return torch.stack((x, y), dim=-1).view(-1, 2)
 
 
+def grid_products(x: Tensor, y: Tensor) -> Tensor:
+    """Products (..., n * n) of bases along x and along y (..., n), in the order of `grid_points`."""
+    return (y[..., :, None] * x[..., None, :]).flatten(-2)
+
+
 def as_points(points: Tensor | Sequence) -> Tensor:
     """Points as a double tensor (..., 2).
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .terrain import EXTENT, as_points, grid_points, on_map
+from .terrain import EXTENT, as_points, grid_points, grid_products, on_map
 
 CENTRES = 9
 SPREAD = 0.8
@@ -29,7 +29,7 @@ def step_features(points: Tensor) -> Tensor:
     gaps = (on_map(points)[..., None] - AXIS) / SPREAD  # (..., 2, 9)
     bases = torch.exp(-0.5 * gaps.square())
     x, y = (bases / bases.sum(-1, keepdim=True)).unbind(-2)
-    return (y[..., :, None] * x[..., None, :]).flatten(-2)
+    return grid_products(x, y)
 
 
 def centres() -> Tensor:
