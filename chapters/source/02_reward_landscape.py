@@ -535,7 +535,7 @@ right.legend(fontsize=8);
 #
 # $$\theta(a, b) = \theta_{\mathrm{SFT}} + a\,u + b\,v \qquad \text{[LS-11]}$$
 #
-# with $u$ from the SFT model to the RL policy at its best, and $v$ at right angles, towards the policy of the last step. They come from the run of chapter 18 (seed 0), carried on to step 60, which climbs the shipped reward model without a KL penalty. At each of 99 points a model with those weights has answered 192
+# with $u$ from the SFT model to the RL policy at its best, and $v$ at right angles, towards the policy of the last step. They come from the run of chapter 18 (seed 0), carried on to step 48, which climbs the shipped reward model without a KL penalty. At each of 99 points a model with those weights has answered 192
 # requests. `python -m rlhf_lib.landscape.build_plane` repeats it.
 
 # %%

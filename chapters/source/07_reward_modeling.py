@@ -127,7 +127,7 @@ with torch.no_grad():
 #
 # **Predict:** 1,200 comparisons, one pass. How near to the ceiling will the accuracy on unseen comparisons come?
 #
-# A second model, `memoriser`, trains at the same time: on 240 comparisons, four passes. We come back to it in section 7.
+# A second model, `memoriser`, trains at the same time: on 160 comparisons, four passes. We come back to it in section 7.
 
 # %% tags=["training"]
 from rlhf_lib.evaluation import accuracy_ceiling
@@ -147,8 +147,8 @@ def one_pass():
 
 
 def four_passes():
-    settings = RewardModelSettings(epochs=4, batch_size=30)
-    return train_reward_model(memoriser, train[:240], settings, test[:160], evaluate_every=8)
+    settings = RewardModelSettings(epochs=4, batch_size=20)
+    return train_reward_model(memoriser, train[:160], settings, test[:120], evaluate_every=8)
 
 
 history, overfit = side_by_side(lambda job: job(), (one_pass, four_passes)).values()
@@ -199,7 +199,7 @@ plot_calibration(found);
 # %% [markdown]
 # ## 7. Why one epoch?
 #
-# 240 comparisons, four passes: that is `memoriser`, trained above. **Predict** its training loss and its held-out loss.
+# 160 comparisons, four passes: that is `memoriser`, trained above. **Predict** its training loss and its held-out loss.
 
 # %%
 steps = [row["step"] / 8 for row in overfit.rows if "held_out_loss" in row]

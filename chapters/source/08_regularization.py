@@ -398,7 +398,7 @@ print(f"invent a third:         KL(π‖ref) {exact_kl(new_mode.log(), two_old.l
 from rlhf_lib.objectives import AdaptiveKL
 
 
-def steered(beta, horizon, target=0.8, steps=400):
+def steered(beta, horizon, target=0.8, steps=300):
     """[(β, KL), ...] of sampled policy gradients under the controller."""
     table, generator = TabularPolicy(exact.ref_logp), torch.Generator().manual_seed(1)
     control, rows = AdaptiveKL(target, horizon, beta), []
@@ -513,13 +513,13 @@ axis.legend();
 # %% [markdown]
 # ## 11. PPO holds back twice
 #
-# The clip compares with $\pi_{old}$, the policy that drew *this batch*; the penalty with $\pi_{ref}$, where all began. Forty batches, six updates on each, in the exact world:
+# The clip compares with $\pi_{old}$, the policy that drew *this batch*; the penalty with $\pi_{ref}$, where all began. Thirty batches, six updates on each, in the exact world:
 
 # %%
 from rlhf_lib.objectives import policy_loss
 
 
-def ppo(clip, beta, rounds=40):
+def ppo(clip, beta, rounds=30):
     """[(KL of one batch's move, KL to the reference), ...], a row a batch."""
     table, generator, rows = TabularPolicy(exact.ref_logp), torch.Generator().manual_seed(0), []
     optimizer, ones = torch.optim.Adam(table.parameters(), 0.15), torch.ones(256, 1)
@@ -586,7 +586,7 @@ trainer = OnlineTrainer(sft.copy(), sums, right, settings, gold)
 copies = []
 for step in range(18):
     trainer.step()
-    if step % 6 == 5:
+    if step % 9 == 8:
         copies.append(trainer.policy.copy(frozen=True))
 
 # %%
@@ -608,7 +608,7 @@ from rlhf_lib.evaluation import measure_drift
 from rlhf_lib.training import SFTSettings, train_sft
 
 elsewhere = ("fact", "open", "opinion", "unsafe", "lookalike")
-task = world.prompts(64, ("sum",), seed=9, split="test")
+task = world.prompts(48, ("sum",), seed=9, split="test")
 others = world.prompts(48, elsewhere, seed=9, split="test")
 rng = random.Random(0)
 written = [(prompt, world.answer(prompt, "short", rng)) for prompt in sums[:128]]

@@ -87,11 +87,11 @@ for axis, (metric, title) in zip(axes, titles.items(), strict=True):
 axes[0].axhline(np.log(2), color="0.4", ls=":");
 
 # %%
-asked = world.prompts(128, seed=99, split="test")
+asked = world.prompts(96, seed=99, split="test")
 
 
 def judge(policy):
-    """(gold, tokens, KL to pocket-sft) of 256 answers to requests that nobody trained on."""
+    """(gold, tokens, KL to pocket-sft) of 192 answers to requests that nobody trained on."""
     rollout = policy.sample(asked, 2, 40, seed=1)
     with torch.no_grad():
         kl = (rollout.logp - sft.logprobs(rollout)).sum(1).mean()
@@ -281,10 +281,10 @@ print("-β weight / B:             ", (-beta * weight / len(pc)).numpy().round(4
 print("d loss / d log π(rejected):", pr.grad.numpy().round(4))
 
 # %% [markdown]
-# A pair that is the wrong way round may be a hard one. Or its label is wrong. On our pairs (the first 320 of them, for speed) gold knows which. **Predict:** which pairs does DPO work hardest on, after an epoch?
+# A pair that is the wrong way round may be a hard one. Or its label is wrong. On our pairs (the first 200 of them, for speed) gold knows which. **Predict:** which pairs does DPO work hardest on, after an epoch?
 
 # %%
-part = pairs[:320]
+part = pairs[:200]
 seen, lengths_seen = log_ratios(policy, part)
 weights = torch.sigmoid(-0.1 * (seen[:, 0] - seen[:, 1]))
 better = torch.tensor([world.gold(p.prompt, p.chosen) - world.gold(p.prompt, p.rejected) for p in part])
@@ -360,7 +360,7 @@ plot_pair_logps(series, load_band("displacement"));
 # %%
 judged = side_by_side(lambda name: judge(displaced_policies[name]), alphas)
 for name, trained in displaced_policies.items():
-    after, _ = log_ratios(trained, near[:120])
+    after, _ = log_ratios(trained, near[:80])
     fell, wider = after[:, 0] < 0, after[:, 0] > after[:, 1]
     shares = [x.float().mean() for x in (fell, wider, fell & wider)]
     ends[f"{name}, near pairs"] = judged[name]

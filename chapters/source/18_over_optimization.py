@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## 1. The whole lesson in a minute
 #
-# A policy is trained against a reward model made from nearly 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 26.
+# A policy is trained against a reward model made from nearly 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 22.
 #
 # **Predict** the three curves before you run on.
 
@@ -38,17 +38,17 @@ others = read_preferences(data_path("preferences", "pocket-test.jsonl"))
 train_reward_model(held_out_model, others[:320]);
 
 # %% [markdown]
-# `main_settings` are those of the library's experiment, which goes on to step 60; the stored runs of section 5 take fewer answers and larger steps. The loop is chapter 11's, one step at a time, so that we can look in.
+# `main_settings` are those of the library's experiment, which goes on to step 48; the stored runs of section 5 take fewer answers and reach this learning rate later. The loop is chapter 11's, one step at a time, so that we can look in.
 
 # %% tags=["training"]
 from rlhf_lib.evaluation.over_optimization import main_settings
 
 policy, gold = sft.copy(), GoldReward(world)
-trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=52), gold)
+trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=44), gold)
 held_out, early = [], None
 for step in range(trainer.settings.steps):
     trainer.step()
-    if step == 26:
+    if step == 22:
         early = policy.copy()
     if step % 6 == 0:
         rollout = policy.sample(world.prompts(40, seed=77, split="test"), max_new_tokens=40, seed=step)
@@ -83,7 +83,7 @@ print("the proxy kept rising:", shape.proxy_kept_rising)
 from rlhf_lib.plots import answers_table
 
 asked = world.prompts(5, kinds=("fact", "open", "lookalike", "unsafe", "opinion"), seed=12, split="test")
-models = {"SFT": sft, "at step 26": early, "at the end": policy}
+models = {"SFT": sft, "at step 22": early, "at the end": policy}
 answers = {name: m.sample(asked, max_new_tokens=40, seed=3).texts for name, m in models.items()}
 answers_table(asked, answers, gold=world.gold)
 
@@ -99,11 +99,11 @@ signs = {}
 for name, model in models.items():
     texts = model.sample(many, max_new_tokens=40, seed=4).texts
     signs[name] = qualitative_signs(world, many, texts)
-plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 26", "at the end")})
+plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 22", "at the end")})
 print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
 
 # %% [markdown]
-# The plainest sign here is the list. The annotators give a little for each bullet, so already at step 26 bullets come whatever was asked; where a run breaks down, they come without anything behind them (which counts as ungrammatical, and as repetition). Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
+# The plainest sign here is the list. The annotators give a little for each bullet, so already at step 22 bullets come whatever was asked; where a run breaks down, they come without anything behind them (which counts as ungrammatical, and as repetition). Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -136,7 +136,7 @@ axis.legend();
 # %%
 from rlhf_lib.evaluation import best_of_n_curve, fit_best_of_n_curve, fit_rl_curve
 
-best = best_of_n_curve(sft, world, proxy_model, n=64, prompts=16)
+best = best_of_n_curve(sft, world, proxy_model, n=64, prompts=12)
 d_best, d_rl = np.sqrt(best.kl), np.sqrt(np.maximum(smooth(history.series("kl")), 0))
 gain_best = np.array(best.gold) - best.gold[0]
 gain_rl = smooth(history.series("gold")) - band["start"]
@@ -190,7 +190,7 @@ compare("a cautious ensemble: mean − std of three", members)
 compare("a KL penalty", {f"β = {b}": (1000, 0.3, 1.0, 1, b) for b in (0.0, 0.05, 0.2)})
 
 # %% [markdown]
-# The last comparison matters most, so here it is over five seeds: runs like that of section 1, to step 60, without a penalty and with a strong one, β = 0.5.
+# The last comparison matters most, so here it is over five seeds: runs like that of section 1, to step 48, without a penalty and with a strong one, β = 0.5.
 
 # %%
 from rlhf_lib.plots import plot_bands
@@ -203,7 +203,7 @@ for name, b in both.items():
     print(f"{name:10s} highest median {max(b['median']):.2f}; at the end, low, median, high: {ends}")
 
 # %% [markdown]
-# The penalty takes away the cliff, not every loss: each of the five seeds keeps more than half of its gain and ends above the SFT policy, and each has lost some of it, 3 to 37%. Within its reach the policy still moves to what the reward model overrates.
+# The penalty takes away the cliff, not every loss. By the mean of the last ten steps all five seeds end above the SFT policy and keep more than half of their gain, but each has lost some of it, 10 to 48% (without the penalty: 54 to 2,672%). It is a slower way down as much as a stop: with four steps more, two of the five seeds had lost 54 and 58%. Within its reach the policy still moves to what the reward model overrates.
 #
 # A single run proves little: so here are all 72 of the grid, averaged over everything but one knob at a time.
 
@@ -232,7 +232,7 @@ means.round(2)
 # - **Noise** hardly matters here: with thousands of comparisons it averages out. **Bias** does not average out.
 # - **Fair annotators** do not save us: gold still falls with bias 0. That part is the reward model's own error, far from its data.
 # - **Ensembles** end higher. They know where their members disagree, and not what all of them have learned wrongly.
-# - **Early stopping** is the cheapest: keep the copy from step 26. It needs something trustworthy to look at: a held-out model, people, or tests.
+# - **Early stopping** is the cheapest: keep the copy from step 22. It needs something trustworthy to look at: a held-out model, people, or tests.
 
 # %% [markdown] tags=["lab"]
 # ## 6. Lab
@@ -259,7 +259,7 @@ over_optimization_lab(LiveRun())
 # | more comparisons | the map is right a little further out |
 # | an ensemble | several maps; where they differ, nobody has been |
 #
-# And a walk over the map of *weights* shows the edge itself. This is the run of section 1, carried on to step 60, on the plane through the SFT policy, the policy where gold peaks and the last one:
+# And a walk over the map of *weights* shows the edge itself. This is the run of section 1, carried on to step 48, on the plane through the SFT policy, the policy where gold peaks and the last one:
 
 # %%
 from rlhf_lib.landscape import load_plane
@@ -421,7 +421,7 @@ assert ends["pairs", 4000] > ends["pairs", 300], "and so do more comparisons"
 plane_sft, plane_peak, plane_over = load_plane().checkpoints.values()
 assert plane_peak["gold"] > plane_sft["gold"] > plane_over["gold"], "on the plane of weights the run climbs a ridge and falls off"
 assert plane_over["proxy"] > plane_peak["proxy"], "where the proxy shows no edge"
-assert signs["at step 26"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers turn into lists"
+assert signs["at step 22"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers turn into lists"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]

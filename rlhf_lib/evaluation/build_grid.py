@@ -23,8 +23,7 @@ BIAS = (0.0, 1.0)
 MEMBERS = (1, 3)
 BETAS = (0.0, 0.05, 0.2)
 STEPS, PROMPTS_PER_STEP = 50, 10
-LEARNING_RATE = 6e-4
-"""Fewer answers than in the main run, so larger steps: gold is to fall within the run."""
+LEARNING_RATE, WARMUP = 6e-4, 45
 METRICS = ("proxy", "gold", "kl", "length")
 FILE = data_path("over_optimization", "grid.json")
 
@@ -37,9 +36,9 @@ def key(setting: Setting) -> str:
 def grid_settings(
     setting: Setting, steps: int = STEPS, prompts_per_step: int = PROMPTS_PER_STEP
 ) -> OnlineSettings:
-    """The training settings of a cell: the main run's, with fewer answers and larger steps."""
+    """The training settings of a cell: the main run's, with fewer answers and a warm-up of its own."""
     settings = main_settings(setting, steps, prompts_per_step)
-    return dataclasses.replace(settings, learning_rate=LEARNING_RATE)
+    return dataclasses.replace(settings, learning_rate=LEARNING_RATE, warmup_steps=WARMUP)
 
 
 def run_cells(pairs: int, noise: float, bias: float) -> dict[str, dict]:

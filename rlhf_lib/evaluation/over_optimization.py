@@ -42,10 +42,10 @@ class Setting:
     seed: int = 0
 
 
-STEPS = 60
+STEPS = 48
 PROMPTS_PER_STEP = 16
-LEARNING_RATE = 5e-4
-WARMUP = 45
+LEARNING_RATE = 6e-4
+WARMUP = 38
 """A long warm-up: small steps while the curve rises, larger ones once it has."""
 
 

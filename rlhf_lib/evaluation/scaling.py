@@ -94,7 +94,8 @@ class RiseAndFall:
 def rise_and_fall(gold, proxy, spread: float, start: float | None = None) -> RiseAndFall:
     """Measure a run. gold, proxy: one value a step; spread: gold's standard deviation of SFT answers.
 
-    Curves are smoothed over five steps first. start: gold of the SFT policy, if measured apart.
+    The peak is that of curves smoothed over five steps; the end is the mean of the last ten steps, since
+    single steps scatter. start: gold of the SFT policy, if measured apart.
 
     Raises:
         ValueError: lengths differ, or spread not positive.
@@ -106,7 +107,7 @@ def rise_and_fall(gold, proxy, spread: float, start: float | None = None) -> Ris
     smooth_gold, smooth_proxy = smooth(gold), smooth(proxy)
     begin = float(gold[0]) if start is None else start
     top = int(smooth_gold.argmax())
-    peak, end = float(smooth_gold[top]), float(smooth_gold[-1])
+    peak, end, proxy_end = float(smooth_gold[top]), *(float(np.mean(x[-10:])) for x in (gold, proxy))
     gain = peak - begin
     return RiseAndFall(
         start=begin,
@@ -115,5 +116,5 @@ def rise_and_fall(gold, proxy, spread: float, start: float | None = None) -> Ris
         peak_step=top,
         rise=gain / spread,
         fall=(peak - end) / gain if gain > 0 else 0.0,
-        proxy_kept_rising=bool(smooth_proxy[-1] > smooth_proxy[top]),
+        proxy_kept_rising=bool(proxy_end > smooth_proxy[top]),
     )

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..evaluation import ExactWorld, TabularPolicy, draw, draw_comparisons, exact_world
 from ..lm import Decoder, DecoderConfig, Policy, load_policy
 from ..objectives import rloo_advantages
+from ..rewards import RewardModel
 from ..runtime import data_path
 from ..training import History, packed_rows, read_preferences
 from ..training.guards import optimizer_step, run_steps
@@ -262,26 +263,16 @@ LIMIT = 4
 def reward_features(limit: int | None = None) -> tuple[list, list, Tensor, Tensor]:
     """Token ids of chosen and rejected answers, and pocket-sft's last hidden states (n, H) of both."""
     policy = load_policy("pocket-sft")
+    encoder = RewardModel.from_policy(policy)
     pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:480]
+    prompts = [pair.prompt for pair in pairs]
     tokens, features = [], []
     for texts in ([p.chosen for p in pairs], [p.rejected for p in pairs]):
         ids = policy.tokenizer(texts, add_special_tokens=False).input_ids
         tokens.append(ids)
         cut = [policy.tokenizer.decode(row[:limit]) for row in ids]
-        features.append(_last_states(policy, [p.prompt for p in pairs], cut))
+        features.append(encoder.features_of_texts(prompts, cut).cpu())
     return *tokens, *features
-
-
-@torch.no_grad()
-def _last_states(policy: Policy, prompts: list, texts: list[str]) -> Tensor:
-    parts = []
-    for start in range(0, len(texts), 64):
-        rows = slice(start, start + 64)
-        rollout = policy.encode_completions(prompts[rows], texts[rows])
-        states = policy.model.hidden_states(rollout.token_ids, rollout.attention_mask)
-        last = rollout.prompt_length + rollout.lengths.long() - 1
-        parts.append(states[torch.arange(len(last)), last])
-    return torch.cat(parts).float().cpu()
 
 
 def train_head(

@@ -42,16 +42,9 @@ class AnnotatorData:
     shown_features: torch.Tensor
 
 
-@torch.no_grad()
 def prepare(policy: Policy, world: PocketWorld, pairs: list) -> AnnotatorData:
     """Features of both answers of each comparison in `pairs`, once; labels are drawn later."""
-    encoder = RewardModel.from_policy(policy)
-
-    def features(prompts, texts):
-        parts = range(0, len(texts), 128)
-        rollouts = (encoder.encode(prompts[i : i + 128], texts[i : i + 128]) for i in parts)
-        return torch.cat([encoder.features(rollout) for rollout in rollouts])
-
+    features = RewardModel.from_policy(policy).features_of_texts
     prompts = [pair.prompt for pair in pairs]
     swap = [random.Random(i).random() < 0.5 for i in range(len(pairs))]
     first = [p.rejected if s else p.chosen for p, s in zip(pairs, swap, strict=True)]

@@ -103,13 +103,19 @@ class RewardModel(TokenScorer):
         return (raw - self.head.shift) / self.head.scale
 
     @torch.no_grad()
-    def score_texts(self, prompts: Sequence, texts: Sequence[str], batch_size: int = 128) -> Tensor:
+    def score_texts(self, prompts: Sequence, texts: Sequence[str], batch_size: int = 256) -> Tensor:
         """Rewards (B,) of answers given as texts."""
-        parts = [
-            self(self.encode(prompts[i : i + batch_size], texts[i : i + batch_size]))
-            for i in range(0, len(texts), batch_size)
-        ]
-        return torch.cat(parts)
+        return torch.cat([self(part) for part in self._encoded(prompts, texts, batch_size)])
+
+    @torch.no_grad()
+    def features_of_texts(self, prompts: Sequence, texts: Sequence[str]) -> Tensor:
+        """What the head sees of answers given as texts, (B, H) in float32."""
+        return torch.cat([self.features(part) for part in self._encoded(prompts, texts, 256)]).float()
+
+    def _encoded(self, prompts: Sequence, texts: Sequence[str], size: int):
+        """Rollouts of up to `size` answers."""
+        for start in range(0, len(texts), size):
+            yield self.encode(prompts[start : start + size], texts[start : start + size])
 
     def standardize(self, rewards: Tensor) -> None:
         """Make these rewards, as scored now, have mean 0 and standard deviation 1 from now on."""

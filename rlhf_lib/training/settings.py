@@ -66,7 +66,7 @@ class OnlineSettings:
     lam: float = 0.95
     value_learning_rate: float = 5e-4
     value_clip: float | None = 0.2
-    value_warmup: int = 3
+    value_warmup: int = 2
     """First rounds in which only the value model learns."""
 
     # --- DAPO's tricks
@@ -114,8 +114,7 @@ PRESETS: dict[str, dict] = {
     "reinforce": dict(advantage="batch", algorithm="reinforce", aggregate="fixed"),
     "rloo": dict(advantage="rloo", algorithm="reinforce", aggregate="fixed"),
     "ppo": dict(
-        advantage="gae", algorithm="ppo", aggregate="token", epochs=2, minibatches=2,
-        whiten_advantages=True,
+        advantage="gae", algorithm="ppo", aggregate="token", epochs=2, whiten_advantages=True,
     ),
     "grpo": dict(advantage="group", algorithm="ppo", aggregate="sequence", minibatches=2, kl_in="loss"),
     "dr_grpo": dict(

@@ -217,12 +217,12 @@ def test_smooth_is_a_moving_average_that_keeps_the_length():
 
 def test_rise_and_fall_by_hand():
     """0 up to 1, then down to 0.25, each held for long: rise 1 / 0.5, fall 0.75 of the gain."""
-    gold = [0.0] * 6 + [1.0] * 9 + [0.25] * 9
-    found = rise_and_fall(gold, range(24), spread=0.5)
+    gold = [0.0] * 6 + [1.0] * 9 + [0.25] * 10
+    found = rise_and_fall(gold, range(25), spread=0.5)
     assert (found.start, found.peak, found.end) == (0, 1, 0.25)
     assert (found.rise, found.fall) == pytest.approx((2.0, 0.75))
     assert 8 <= found.peak_step <= 12 and found.proxy_kept_rising
-    assert not rise_and_fall(gold, [-p for p in range(24)], 0.5).proxy_kept_rising
+    assert not rise_and_fall(gold, [-p for p in range(25)], 0.5).proxy_kept_rising
 
 
 def test_rise_and_fall_without_a_rise_or_from_a_given_start():

@@ -40,6 +40,8 @@ def test_the_reward_is_read_at_the_last_completion_token(tiny):
     last = rollout.completion_mask.sum(1).long() - 1
     at_end = model.token_scores(rollout)[torch.arange(3), last]
     assert torch.allclose(model(rollout), at_end, atol=1e-6)
+    from_texts = model.head(model.features_of_texts(PROMPTS, TEXTS)).squeeze(-1)
+    assert torch.allclose(from_texts, at_end, atol=1e-6)
     assert torch.equal(last_token(rollout.completion_mask), last)
     with pytest.raises(ValueError, match="completion token"):
         last_token(torch.zeros(1, 2))
