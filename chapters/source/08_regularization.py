@@ -398,7 +398,7 @@ print(f"invent a third:         KL(π‖ref) {exact_kl(new_mode.log(), two_old.l
 from rlhf_lib.objectives import AdaptiveKL
 
 
-def steered(beta, horizon, target=0.8, steps=300):
+def steered(beta, horizon, target=0.8, steps=400):
     """[(β, KL), ...] of sampled policy gradients under the controller."""
     table, generator = TabularPolicy(exact.ref_logp), torch.Generator().manual_seed(1)
     control, rows = AdaptiveKL(target, horizon, beta), []
@@ -475,7 +475,7 @@ for name, key in (("RLOO, β = 0", "free"), ("RLOO, β = 0.2", "beta"), ("with p
 from rlhf_lib import data_path
 from rlhf_lib.training import DirectSettings, read_preferences, train_direct
 
-pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:160]
+pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:128]
 
 
 def change_of_chosen(weight):
@@ -581,12 +581,12 @@ def right(rollout):
 
 
 sums = world.prompts(600, ("sum",), seed=5)
-settings = preset("rloo", steps=18, prompts_per_step=12, learning_rate=3e-4)
+settings = preset("rloo", steps=16, prompts_per_step=12, learning_rate=3e-4)
 trainer = OnlineTrainer(sft.copy(), sums, right, settings, gold)
 copies = []
-for step in range(18):
+for step in range(16):
     trainer.step()
-    if step % 9 == 8:
+    if step % 8 == 7:
         copies.append(trainer.policy.copy(frozen=True))
 
 # %%
@@ -595,7 +595,7 @@ from rlhf_lib.plots import plot_history
 plot_history(trainer.history, ("proxy", "gold", "kl"));
 
 # %% [markdown]
-# Without any penalty the share of right results rises, and gold with it: this reward cannot be fooled. (The policy moves by two nats and more, although $\log(1/0.41) = 0.9$ would do: nothing asks it to take the nearest way.)
+# Without any penalty the share of right results rises, and gold with it: this reward cannot be fooled. (The policy moves by two nats and more, although $\log(1/0.46) = 0.8$ would do: nothing asks it to take the nearest way.)
 
 # %% [markdown]
 # ## 13. Forgetting and KL: RL's razor

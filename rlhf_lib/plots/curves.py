@@ -171,7 +171,7 @@ def plot_rise_and_fall(
         panel.spines["right" if panel is twin else "left"].set_visible(True)
     if peak is not None:
         axis.axvline(x[peak], color=COLOURS["gold"], ls="--", lw=1)
-        axis.annotate("gold peaks", (x[peak], axis.get_ylim()[0]), xytext=(4, 6),
+        axis.annotate("gold peaks", (x[peak], 0), xycoords=axis.get_xaxis_transform(), xytext=(4, 6),
                       textcoords="offset points", fontsize=8.5, color=COLOURS["gold"])  # fmt: skip
     axis.set_xlabel("training step" if distance is None else DISTANCE)
     return fig
