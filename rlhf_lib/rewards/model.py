@@ -110,7 +110,9 @@ class RewardModel(TokenScorer):
     @torch.no_grad()
     def features_of_texts(self, prompts: Sequence, texts: Sequence[str]) -> Tensor:
         """What the head sees of answers given as texts, (B, H) in float32."""
-        return torch.cat([self.features(part) for part in self._encoded(prompts, texts, 256)]).float()
+        return torch.cat(
+            [self.features(part) for part in self._encoded(prompts, texts, 256)]
+        ).float()
 
     def _encoded(self, prompts: Sequence, texts: Sequence[str], size: int):
         """Rollouts of up to `size` answers."""
