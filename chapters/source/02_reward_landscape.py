@@ -332,7 +332,7 @@ variants = {
     "KL constraint, δ = 0.02": {"algorithm": "kl_constraint", "trust_region": 0.02},
 }
 for label, how in variants.items():
-    run = learn(land.walker, altitude, land.start, WalkSettings(updates=30, **how), gold=altitude)
+    run = learn(land.walker, altitude, land.start, WalkSettings(updates=24, **how), gold=altitude)
     gold, kl = run.history.series("gold"), run.history.last("kl")
     print(f"{label:24s} altitude {gold[0]:.2f} → {gold[-1]:.2f}   KL of a walk {kl:6.1f} nats")
 
@@ -396,10 +396,12 @@ plot_budgets(nats, [runs[budget] for budget in nats]);
 # %% [markdown]
 # Too tight and nothing is gained; with no tube at all the mirage wins. The proxy cannot tell you where the best place between is: its curve only rises.
 #
-# One seed proves little. Three:
+# One seed proves little. The bands above have five; here is a second one in numbers:
 
 # %%
-mirages = [seen, *(run_mirage(MirageSettings(seed=seed)) for seed in (1, 2))]
+mirages = [seen, run_mirage(MirageSettings(seed=1))]
+
+
 def ends(m):
     """Gold of the baseline; gold and proxy at the end, without a tube and with it."""
     free, tubed = m.free.history, m.tubed.history
@@ -773,8 +775,8 @@ assert not walls.leaving(inside_walks).any() and walls.leaving(free_walks).float
 gains = {label: run.history.last("gold") - run.history.series("gold")[0] for label, run in climbs.items()}
 assert gains["tight: 0.01 nats"] < 0.2 < gains["wide: 0.5 nats"] < gains["no tube"], "a tight tube stays, a wide one climbs"
 assert all(e[0] < 0.5 and e[-1] > 2 * e[3] for e in errors.values()), "the proxy is right near the path and wrong beyond"
-assert sum(m.tubed.history.last("gold") > m.free.history.last("gold") for m in mirages) == 3, "with the tube gold ends higher"
-assert sum(m.tubed.history.last("proxy") < m.free.history.last("proxy") for m in mirages) == 3, "and the proxy lower"
+assert sum(m.tubed.history.last("gold") > m.free.history.last("gold") for m in mirages) == 2, "with the tube gold ends higher"
+assert sum(m.tubed.history.last("proxy") < m.free.history.last("proxy") for m in mirages) == 2, "and the proxy lower"
 assert r > 0.95, "comparisons of walks give the terrain back"
 sft_at, peak_at, over_at = plane.checkpoints.values()
 assert sft_at["gold"] < peak_at["gold"] > over_at["gold"], "the language model's gold rises and falls along the run"

@@ -166,10 +166,10 @@ axes[1, 0].set_ylabel("gold (points)")
 fig.supxlabel("rounds of fine-tuning so far", fontsize=9);
 
 # %% [markdown]
-# And on 128 requests that no round has seen:
+# And on 96 requests that no round has seen:
 
 # %%
-unseen, ends = world.prompts(128, seed=99, split="test"), {}
+unseen, ends = world.prompts(96, seed=99, split="test"), {}
 trained = {"before": sft, **policies}
 drawn = side_by_side(lambda name: trained[name].sample(unseen, 2, 40, seed=1), trained)
 for name, rollout in drawn.items():

@@ -58,14 +58,17 @@ def prepare(policy: Policy, world: PocketWorld, pairs: list) -> AnnotatorData:
 
 def unit_gaps(world: PocketWorld, prompts: list, first: list[str], second: list[str]):
     """(3, n): perceived utility of the first answer less that of the second: fair, per word, per phrase."""
+    fair, extra = world.annotator(bias=Bias()), (Bias(length=1.0), Bias(flattery=1.0))
 
-    def gap(bias: Bias) -> torch.Tensor:
-        seen = world.annotator(bias=bias).perceived
-        triples = zip(prompts, first, second, strict=True)
-        return torch.tensor([seen(p, a) - seen(p, b) for p, a, b in triples])
+    def seen(prompt, text: str) -> list[float]:
+        sentences = fair.parse(prompt, text)
+        return [fair.perceived(prompt, text), *(b.of(prompt, text, sentences) for b in extra)]
 
-    fair = gap(Bias())
-    return torch.stack((fair, gap(Bias(length=1.0)) - fair, gap(Bias(flattery=1.0)) - fair))
+    both = [
+        torch.tensor([seen(p, t) for p, t in zip(prompts, texts, strict=True)])
+        for texts in (first, second)
+    ]
+    return (both[0] - both[1]).T
 
 
 @dataclass(frozen=True)
