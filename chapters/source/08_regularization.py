@@ -41,9 +41,9 @@ changes["ptx, γ = 0.3"] = {"pretraining_coefficient": 0.3}
 
 
 def short_run(name):
-    """(policy, history) after 12 rounds from pocket-sft."""
+    """(policy, history) after ten rounds from pocket-sft."""
     policy = sft.copy()
-    settings = preset("rloo", steps=12, prompts_per_step=6, learning_rate=6e-4, **changes[name])
+    settings = preset("rloo", steps=10, prompts_per_step=6, learning_rate=6e-4, **changes[name])
     documents = packed_rows(policy, world.documents(100), 8, 64)  # used in section 9
     return policy, train_online(policy, requests, proxy, settings, gold, pretraining=documents)
 
@@ -581,12 +581,12 @@ def right(rollout):
 
 
 sums = world.prompts(600, ("sum",), seed=5)
-settings = preset("rloo", steps=16, prompts_per_step=12, learning_rate=3e-4)
+settings = preset("rloo", steps=14, prompts_per_step=12, learning_rate=3e-4)
 trainer = OnlineTrainer(sft.copy(), sums, right, settings, gold)
 copies = []
-for step in range(16):
+for step in range(14):
     trainer.step()
-    if step % 8 == 7:
+    if step % 7 == 6:
         copies.append(trainer.policy.copy(frozen=True))
 
 # %%
