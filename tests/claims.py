@@ -35,7 +35,7 @@ from rlhf_lib.evaluation import (
     train_exact,
     train_proxy,
 )
-from rlhf_lib.evaluation.bands import band_of, save_band
+from rlhf_lib.evaluation.bands import band_of, load_band, save_band
 from rlhf_lib.evaluation.over_optimization import main_settings
 from rlhf_lib.landscape import MirageSettings, run_mirage
 from rlhf_lib.lm import load_policy
@@ -157,7 +157,8 @@ def main_runs(beta: float) -> tuple[list, dict]:
         histories.append(run)
         shapes.append(shape)
     band = {m: band_of([smooth(h.series(m)) for h in histories]) for m in ("proxy", "gold", "kl")}
-    return shapes, {**band, "start": start, "spread": spread, "beta": beta}
+    ends = [shape.end for shape in shapes]
+    return shapes, {**band, "ends": ends, "start": start, "spread": spread, "beta": beta}
 
 
 def over_optimization() -> None:
@@ -177,6 +178,9 @@ def kl_penalty() -> None:
         sum(s.fall < 0.5 for s in shapes), 4, "a strong KL penalty keeps more than half of the gain"
     )
     claim(sum(s.end > s.start for s in shapes), 5, "and ends above the SFT policy")
+    free = load_band("over_optimization")["ends"]
+    both = zip(shapes, free, strict=True)
+    claim(sum(s.end > end for s, end in both), 5, "and above the same seed without it")
 
 
 def signs() -> None:

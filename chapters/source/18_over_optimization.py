@@ -153,8 +153,8 @@ for axis, (name, (d, gain, curve)) in zip(axes, panels.items(), strict=True):
     axis.legend(loc="best")
 
 # %% [markdown]
-# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where this proxy is still good. RL goes more than twice as far. Look at how badly the RL form fits: it was found on language models of billions of parameters that decline gently. Ours turns sharply
-# as soon as it finds texts that the reward model overrates, and two numbers cannot bend like that.
+# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where this proxy is still good. RL goes more than twice as far. Look where the RL form misses: at small distances it promises gains that are not there, since its slope at 0 is infinite, and so its peak comes too early or too low. It was found on language models of billions of parameters, against reward models of many sizes; two numbers cannot follow a
+# curve that starts flat and then turns down at once.
 
 # %% [markdown]
 # ## 5. What helps, and how much
