@@ -369,7 +369,7 @@ for name, run in stale.items():
 # %% [markdown]
 # (`side_by_side` trains two at a time, each with half of the cores. The results are those of a plain loop.)
 #
-# One seed and the first seven steps decide nothing about which is better; the ratios show what the correction has to do.
+# One seed and the first seven steps decide nothing about which is better; the ratios show what the correction has to do. (With TIS the ratio compares with the learner's own policy, so it is 1: the distance to the sampler stands in the capped weight instead.)
 
 # %% [markdown]
 # ## 11. KL: in the reward or in the loss?
