@@ -175,7 +175,7 @@ def kl_penalty() -> None:
     shapes, band = main_runs(STRONG_BETA)
     save_band("kl_penalty", band)
     claim(
-        sum(s.fall < 0.5 for s in shapes), 4, "a strong KL penalty keeps more than half of the gain"
+        sum(s.fall < 0.5 for s in shapes), 5, "a strong KL penalty keeps more than half of the gain"
     )
     claim(sum(s.end > s.start for s in shapes), 5, "and ends above the SFT policy")
     free = load_band("over_optimization")["ends"]

@@ -107,10 +107,8 @@ def rise_and_fall(gold, proxy, spread: float, start: float | None = None) -> Ris
     smooth_gold, smooth_proxy = smooth(gold), smooth(proxy)
     begin = float(gold[0]) if start is None else start
     top = int(smooth_gold.argmax())
-    peak, end, proxy_end = (
-        float(smooth_gold[top]),
-        *(float(np.mean(x[-10:])) for x in (gold, proxy)),
-    )
+    peak = float(smooth_gold[top])
+    end, proxy_end = (float(np.mean(values[-10:])) for values in (gold, proxy))
     gain = peak - begin
     return RiseAndFall(
         start=begin,

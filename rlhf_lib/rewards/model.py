@@ -110,11 +110,10 @@ class RewardModel(TokenScorer):
     @torch.no_grad()
     def features_of_texts(self, prompts: Sequence, texts: Sequence[str]) -> Tensor:
         """What the head sees of answers given as texts, (B, H) in float32."""
-        return torch.cat(
-            [self.features(part) for part in self._encoded(prompts, texts, 256)]
-        ).float()
+        parts = [self.features(part) for part in self._encoded(prompts, texts)]
+        return torch.cat(parts).float()
 
-    def _encoded(self, prompts: Sequence, texts: Sequence[str], size: int):
+    def _encoded(self, prompts: Sequence, texts: Sequence[str], size: int = 256):
         """Rollouts of up to `size` answers."""
         for start in range(0, len(texts), size):
             yield self.encode(prompts[start : start + size], texts[start : start + size])
