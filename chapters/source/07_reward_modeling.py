@@ -268,15 +268,15 @@ from rlhf_lib.training import score_steps
 
 outcome, process = OutcomeModel.load("pocket-outcome"), ProcessModel.load("pocket-process")
 sums = world.worked_sums(150, seed=2, split="test")
-coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _, _ in sums[:6]])
+coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _ in sums[:6]])
 
 # %% [markdown]
 # The colour of a step is P(good) − P(bad). Check the arithmetic yourself: the process model points to *where* it went wrong, and it is not always right. How often on 150 unseen sums:
 
 # %%
-scores = [score_steps(process, p, steps) for p, steps, _, _ in sums]
+scores = [score_steps(process, p, steps) for p, steps, _ in sums]
 for label, name in enumerate(("bad", "neutral", "good")):
-    marked = [np.array(marks) == label for _, _, marks, _ in sums]
+    marked = [np.array(marks) == label for _, _, marks in sums]
     given = np.concatenate([found.numpy()[mark] for mark, found in zip(marked, scores, strict=True)])
     print(f"{name:8s} steps: mean P(good) − P(bad) {given.mean():+.2f}, above 0: {(given > 0).mean():.0%}")
 
@@ -285,11 +285,11 @@ for label, name in enumerate(("bad", "neutral", "good")):
 
 # %%
 fig, axis = figure(height=2.9, width=7.4)
-for p, steps, _, right in sums[:6]:
-    rollout = outcome.encode([p], [" ".join(steps)])
+for solved in sums[:6]:
+    rollout = outcome.encode([solved.prompt], [solved.answer])
     with torch.no_grad():
         curve = torch.sigmoid(outcome.token_scores(rollout))[0]
-    axis.plot(curve, color="#009E73" if right else "#D55E00", lw=2, label="right" if right else "wrong")
+    axis.plot(curve, color="#009E73" if solved.right else "#D55E00", lw=2, label="right" if solved.right else "wrong")
 handles, labels = axis.get_legend_handles_labels()
 unique = dict(zip(labels, handles, strict=True))
 axis.legend(unique.values(), unique.keys(), title="final answer")
@@ -299,10 +299,10 @@ axis.set(xlabel="completion token", ylabel="P(right in the end)", ylim=(0, 1));
 # To score a whole answer, step scores are put together: the last, the mean, the minimum, the product. One wrong step spoils the result, which speaks for the minimum. Measured, as the share of (right, wrong) pairs of answers that are in order:
 
 # %%
-truth = np.array([right for *_, right in sums])
+truth = np.array([solved.right for solved in sums])
 good = [(found + 1) / 2 for found in scores]  # from -1..1 to 0..1
 with torch.no_grad():
-    rollouts = [outcome.encode([p], [" ".join(steps)]) for p, steps, _, _ in sums]
+    rollouts = [outcome.encode([p], [" ".join(steps)]) for p, steps, _ in sums]
     logits = [outcome.token_scores(rollout)[0] for rollout in rollouts]
 totals = {
     "process, last step": [float(g[-1]) for g in good], "process, mean": [float(g.mean()) for g in good],

@@ -147,7 +147,7 @@ def build_outcome() -> None:
     """pocket-outcome: an outcome reward model on worked sums that are right or wrong at the end."""
     world, started = PocketWorld(), time.perf_counter()
     model = OutcomeModel(load_policy("pocket-sft"), seed=SEED)
-    examples = [(p, " ".join(s), right) for p, s, _, right in world.worked_sums(WORKED_SUMS, SEED)]
+    examples = [(s.prompt, s.answer, s.right) for s in world.worked_sums(WORKED_SUMS, SEED)]
     history = train_outcome_model(model, examples, ON_SUMS)
     model.save(folder("pocket-outcome"))
     write_card(
@@ -164,8 +164,7 @@ def build_process() -> None:
     """pocket-process: a process reward model on the steps of the same worked sums."""
     world, started = PocketWorld(), time.perf_counter()
     model = ProcessModel(load_policy("pocket-sft"), seed=SEED)
-    examples = [(p, s, labels) for p, s, labels, _ in world.worked_sums(WORKED_SUMS, SEED)]
-    train_process_model(model, examples, ON_SUMS)
+    train_process_model(model, world.worked_sums(WORKED_SUMS, SEED), ON_SUMS)
     model.save(folder("pocket-process"))
     write_card(
         "pocket-process",
@@ -182,7 +181,7 @@ def step_accuracy(model: ProcessModel, world: PocketWorld, n: int = 300) -> floa
     examples = world.worked_sums(n, seed=2, split="test")
     judged = [
         (score > 0) == (label == 2)
-        for prompt, steps, labels, _ in examples
+        for prompt, steps, labels in examples
         for score, label in zip(score_steps(model, prompt, steps)[:2], labels[:2], strict=True)
     ]
     return sum(map(bool, judged)) / len(judged)

@@ -3,7 +3,7 @@
 Facts, requests, ways of answering, the gold utility, simulated annotators, a constitution, tools.
 """
 
-from .annotators import AI_BIAS, HUMAN_BIAS, Annotator, Bias, Preference
+from .annotators import AI_BIAS, HUMAN_BIAS, Annotator, Bias
 from .answers import STYLES
 from .constitution import CONSTITUTION, Principle
 from .documents import CHAT_KINDS, DEMONSTRATION_STYLES
@@ -12,6 +12,7 @@ from .gold import GoldScore, gold_score
 from .parsing import Grammar, Sentence, split_sentences
 from .pocket import PocketWorld, label_pairs
 from .prompts import KINDS, Prompt
+from .records import Demonstration, Preference, Stepwise, Unpaired
 
 __all__ = [
     "AI_BIAS",
@@ -21,6 +22,7 @@ __all__ = [
     "CHAT_KINDS",
     "CONSTITUTION",
     "DEMONSTRATION_STYLES",
+    "Demonstration",
     "Grammar",
     "GoldScore",
     "HUMAN_BIAS",
@@ -31,6 +33,8 @@ __all__ = [
     "Prompt",
     "STYLES",
     "Sentence",
+    "Stepwise",
+    "Unpaired",
     "gold_score",
     "label_pairs",
     "split_sentences",

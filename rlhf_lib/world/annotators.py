@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from .gold import GoldScore
 from .parsing import Sentence
 from .prompts import Prompt
+from .records import Preference
 
 
 @dataclass(frozen=True)
@@ -53,25 +54,6 @@ class Bias:
 
 HUMAN_BIAS = Bias(length=0.02, flattery=0.6, confidence=0.3, format=0.2, agreement=0.6)
 AI_BIAS = Bias(length=0.08, flattery=0.2, confidence=0.6, format=0.8, agreement=0.4)
-
-
-@dataclass(frozen=True)
-class Preference:
-    """One comparison. `likert` runs from 0 (a tie) to 3 (much better); `cost` is in dollars.
-
-    `margin` is the Likert score as a number for the margin loss.
-    """
-
-    prompt: Prompt | str | list
-    chosen: str
-    rejected: str
-    tie: bool = False
-    likert: int = 1
-    cost: float = 0.0
-
-    @property
-    def margin(self) -> float:
-        return float(self.likert)
 
 
 @dataclass(frozen=True)

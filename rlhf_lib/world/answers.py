@@ -11,6 +11,7 @@ import random
 from . import phrases
 from .facts import ATTRIBUTES, attribute_values, fact_sentence, with_article
 from .prompts import Prompt
+from .records import BAD, GOOD, NEUTRAL, Stepwise
 
 STYLES = (
     "short",
@@ -121,11 +122,8 @@ def _spoil(step: str, rng: random.Random) -> str:
     return f"{left} = {max(0, int(result) + rng.choice((-2, -1, 1, 2, 10)))}"
 
 
-GOOD, NEUTRAL, BAD = 2, 1, 0
-
-
-def worked_sum(prompt: Prompt, rng: random.Random, slip: int | None = None):
-    """A worked answer to a 'steps' request as (steps, labels, right).
+def worked_sum(prompt: Prompt, rng: random.Random, slip: int | None = None) -> Stepwise:
+    """A worked answer to a 'steps' request, with labels.
 
     slip: the step (0 or 1) that goes wrong, or None. Labels: GOOD; BAD where the arithmetic is wrong;
     NEUTRAL for steps that are right in themselves and go on from a wrong number.
@@ -138,8 +136,8 @@ def worked_sum(prompt: Prompt, rng: random.Random, slip: int | None = None):
     elif slip == 1:
         second = _spoil(second, rng)
     result = second.split(" = ")[1]
-    labels = {None: [GOOD] * 3, 0: [BAD, NEUTRAL, NEUTRAL], 1: [GOOD, BAD, NEUTRAL]}[slip]
-    return [f"{first}.", f"{second}.", f"so the answer is {result}."], labels, slip is None
+    labels = {None: (GOOD,) * 3, 0: (BAD, NEUTRAL, NEUTRAL), 1: (GOOD, BAD, NEUTRAL)}[slip]
+    return Stepwise(prompt, (f"{first}.", f"{second}.", f"so the answer is {result}."), labels)
 
 
 def _unsafe(facts, prompt, rng, wrong, long):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from .annotators import AI_BIAS, HUMAN_BIAS, Annotator, Bias, Preference
+from .annotators import AI_BIAS, HUMAN_BIAS, Annotator, Bias
 from .answers import worked_sum, write_answer
 from .constitution import breaches
 from .documents import CHAT_KINDS, draw_style, write_document
@@ -14,6 +14,7 @@ from .facts import make_facts
 from .gold import GoldScore, gold_score
 from .parsing import Grammar, Sentence
 from .prompts import KINDS, Prompt, make_prompt
+from .records import Demonstration, Preference, Stepwise
 from .tools import run_tool
 
 
@@ -53,14 +54,14 @@ class PocketWorld:
 
     def demonstrations(
         self, n: int, seed: int = 0, styles: dict[str, float] | None = None
-    ) -> list[tuple[Prompt, str]]:
-        """`n` (prompt, answer) pairs of the mixed quality that a cheap instruction set has.
+    ) -> list[Demonstration]:
+        """`n` requests with answers of the mixed quality that a cheap instruction set has.
 
         styles: style -> weight; the default is `documents.DEMONSTRATION_STYLES`.
         """
         rng = random.Random(f"demonstrations {self.seed} {seed}")
         return [
-            (prompt, self.answer(prompt, draw_style(prompt, rng, styles), rng))
+            Demonstration(prompt, self.answer(prompt, draw_style(prompt, rng, styles), rng))
             for prompt in self.prompts(n, seed=seed)
         ]
 
@@ -70,15 +71,15 @@ class PocketWorld:
         while True:
             yield write_document(self.facts, rng)
 
-    def worked_sums(self, n: int, seed: int = 0, split: str = "train") -> list[tuple]:
-        """`n` worked answers to word problems as (prompt, steps, labels, right); half of them wrong.
+    def worked_sums(self, n: int, seed: int = 0, split: str = "train") -> list[Stepwise]:
+        """`n` worked answers to word problems with labels; half of them go wrong.
 
         See `answers.worked_sum` for the labels.
         """
         rng = random.Random(f"worked {self.seed} {seed} {split}")
         prompts = self.prompts(n, kinds=("steps",), seed=seed, split=split)
         slips = rng.choices((None, 0, 1), weights=(2, 1, 1), k=n)
-        return [(p, *worked_sum(p, rng, slip)) for p, slip in zip(prompts, slips, strict=True)]
+        return [worked_sum(p, rng, slip) for p, slip in zip(prompts, slips, strict=True)]
 
     def gold_score(self, prompt: Prompt, text: str) -> GoldScore:
         """The gold utility with its terms."""

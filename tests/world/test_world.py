@@ -163,12 +163,13 @@ def test_the_constitution_names_the_breaches():
 
 def test_worked_sums_have_the_labels_of_their_steps():
     examples = WORLD.worked_sums(60, seed=1)
-    assert {right for *_, right in examples} == {True, False}
-    for prompt, steps, labels, right in examples:
-        parsed = WORLD.parse(prompt, " ".join(steps))
+    assert {example.right for example in examples} == {True, False}
+    for example in examples:
+        prompt, steps, labels = example
+        parsed = WORLD.parse(prompt, example.answer)
         for sentence, label in zip(parsed[:2], labels[:2], strict=True):
             assert sentence.kind == "step" and sentence.true == (label != 0)
-        assert parsed[2].true == right == (labels == [2, 2, 2])
+        assert parsed[2].true == example.right == (labels == (2, 2, 2))
 
 
 def test_strictness_shifts_marks_and_cancels_in_comparisons():
