@@ -4,20 +4,27 @@ from .ensemble import EnsembleReward, combine
 from .judge import judge_both_orders, judge_pairs
 from .linear import fit_linear_bradley_terry
 from .model import OutcomeModel, ProcessModel, RewardModel, TokenScorer, ValueModel, last_token
+from .protocol import NonFiniteError, Reward, TextReward, WeightedReward, as_rewards, score
 from .rules import GoldReward, verify_answer
 
 __all__ = [
     "EnsembleReward",
     "GoldReward",
+    "NonFiniteError",
     "OutcomeModel",
     "ProcessModel",
+    "Reward",
     "RewardModel",
+    "TextReward",
     "TokenScorer",
     "ValueModel",
+    "WeightedReward",
+    "as_rewards",
     "combine",
     "fit_linear_bradley_terry",
     "judge_both_orders",
     "judge_pairs",
     "last_token",
+    "score",
     "verify_answer",
 ]

@@ -10,14 +10,11 @@ from threading import Event
 import torch
 from torch import Tensor, nn
 
+from ..rewards.protocol import NonFiniteError
 from .history import History
 
 STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 """Set, where runs go side by side, once they are to end: the stop button reaches the main thread alone."""
-
-
-class NonFiniteError(RuntimeError):
-    """A loss, reward or gradient that is not a number; the message says where and the likely cause."""
 
 
 def check_finite(value: Tensor, what: str, cause: str) -> None:
