@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +36,40 @@ def get_device() -> torch.device:
     return torch.device("cpu")
 
 
-def get_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 on CUDA, float32 elsewhere (CPUs without bfloat16 units are slower with it)."""
+def compute_dtype(device: torch.device | str) -> torch.dtype:
+    """What models calculate in, whatever their weights are stored in (float32, where they are trained).
+
+    `RLHF_DTYPE` (float32 or bfloat16) if set; else bfloat16 on a CUDA device that has units for it, and
+    float32 everywhere else.
+
+    Raises:
+        ValueError: `RLHF_DTYPE` is another word. (float16 would need a loss scale.)
+    """
     import torch
 
-    return torch.bfloat16 if device.type == "cuda" else torch.float32
+    chosen = os.environ.get("RLHF_DTYPE")
+    if chosen:
+        if chosen not in ("float32", "bfloat16"):
+            raise ValueError(f"RLHF_DTYPE must be float32 or bfloat16; got {chosen!r}")
+        return getattr(torch, chosen)
+    if torch.device(device).type != "cuda":
+        return torch.float32
+    emulated = torch.cuda.is_available() and not torch.cuda.is_bf16_supported(False)
+    return torch.float32 if emulated else torch.bfloat16
+
+
+def autocast(device: torch.device | str) -> AbstractContextManager:
+    """Forward passes inside it calculate in `compute_dtype(device)`; nothing changes where that is float32.
+
+    Weights stay as they are: small steps of the optimizer would be lost in 16 bits. The library enters
+    it wherever it calls a model, so that trainers and chapters need not.
+    """
+    import torch
+
+    dtype = compute_dtype(device)
+    if dtype == torch.float32:
+        return nullcontext()
+    return torch.autocast(torch.device(device).type, dtype=dtype)
 
 
 def data_path(*parts: str) -> Path:

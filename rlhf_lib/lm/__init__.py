@@ -2,8 +2,9 @@
 
 from .decoder import Cache, Decoder, DecoderConfig
 from .loading import TransformersModel, load_policy
+from .modes import evaluating, without_dropout
 from .policy import Policy, as_messages
-from .rollout import Rollout
+from .rollout import Rollout, last_token
 from .sampling import Samples, draw, sample, truncate
 from .scoring import EncodedAnswer, answer_logp, encode_answers, score_answers
 from .tokenizer import load_tokenizer, train_tokenizer
@@ -21,10 +22,13 @@ __all__ = [
     "as_messages",
     "draw",
     "encode_answers",
+    "evaluating",
+    "last_token",
     "load_policy",
     "load_tokenizer",
     "sample",
     "score_answers",
     "train_tokenizer",
     "truncate",
+    "without_dropout",
 ]

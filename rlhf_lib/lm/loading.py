@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..runtime import data_path, get_device, get_dtype
+from ..runtime import data_path, get_device
 from .decoder import Decoder
 from .policy import Policy
 from .tokenizer import load_tokenizer
@@ -23,7 +23,8 @@ def load_policy(name: str = "pocket-sft", device=None, dtype: torch.dtype | None
 
     name: 'pocket-base' or 'pocket-sft' (or another folder in data/models), 'smollm2' (after
         `make smollm2`), a local folder in the transformers layout, or a Hub id 'owner/model'.
-    dtype: of the weights; bfloat16 on CUDA and float32 elsewhere by default.
+    dtype: of the weights; float32 by default, on every device, since small updates vanish in 16 bits
+        (`runtime.compute_dtype` says what is calculated in). Others are for models that stay frozen.
 
     Raises:
         ValueError: a name that is none of these.
@@ -31,13 +32,12 @@ def load_policy(name: str = "pocket-sft", device=None, dtype: torch.dtype | None
         OSError: a Hub model that cannot be had, with what to type instead.
     """
     device = torch.device(device) if device is not None else get_device()
-    dtype = dtype or get_dtype(device)
     folder = find_checkpoint(name)
     source = folder if folder is not None else name
     model, tokenizer = load_local(folder) if folder is not None else load_from_hub(name)
     if tokenizer.pad_token_id is None or tokenizer.eos_token_id is None:
         raise ValueError(f"the tokenizer of {source} needs a pad_token and an eos_token")
-    return Policy(model.to(dtype), tokenizer, name=name, device=device)
+    return Policy(model.to(dtype or torch.float32), tokenizer, name=name, device=device)
 
 
 def find_checkpoint(name: str) -> Path | None:

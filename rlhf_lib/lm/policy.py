@@ -95,6 +95,7 @@ class Policy:
             sampler_logp=drawn.sampler_logp,
             texts=self.decode(drawn.completion_ids),
             finished=ends.any(1),
+            tokenizer=self.tokenizer,
         )
 
     def decode(self, token_ids: Tensor) -> list[str]:
@@ -132,6 +133,7 @@ class Policy:
             sampler_logp=torch.zeros_like(completion_mask),
             texts=list(texts),
             finished=torch.full((len(rows),), finished, device=self.device),
+            tokenizer=self.tokenizer,
         )
 
     def completion_logits(self, rollout: Rollout) -> Tensor:
@@ -141,11 +143,11 @@ class Policy:
     def logprobs(
         self, rollout: Rollout, temperature: float = 1.0, with_entropy: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """Log-probabilities (B, T) of the completion tokens, differentiable; 0 on padding.
+        """Log-probabilities (B, T) of the policy's own tokens (`loss_mask`), differentiable; else 0.
 
         with_entropy: also return the entropy (B, T) of the distribution each was drawn from, in nats.
         """
-        real = rollout.completion_mask > 0  # the LM head sees these tokens alone
+        real = rollout.loss_mask > 0  # the LM head sees these tokens alone
         states = completion_states(self.model, rollout, before=True)[real]
         logits = self.model.logits(states).float()
         logp_all = (logits if temperature == 1 else logits / temperature).log_softmax(-1)

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .decoder import Decoder
-from .rollout import Rollout
+from .rollout import Rollout, end_of
 
 PADDING_ALLOWED = 150
 """Tokens of padding in a group; a further forward pass of a small model costs about as much."""
@@ -77,7 +77,7 @@ def _behind_shared_prompts(
 ) -> Tensor:
     """Each different prompt once, and its completions go on from there."""
     ids, mask, start = rollout.token_ids, rollout.attention_mask, rollout.prompt_length
-    lengths, width = rollout.lengths.long() - int(before), rollout.completion_mask.shape[1]
+    lengths, width = end_of(rollout.completion_mask) - int(before), rollout.completion_mask.shape[1]
     cache = model.new_cache(len(first))
     prompts = model.hidden_states(ids[first, :start], mask[first, :start], cache)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,16 +13,22 @@ from torch import Tensor
 class Rollout:
     """B completions of up to T tokens each, after prompts padded on the left to P tokens.
 
+    What is there and what is trained on are two masks: a tool's result or a user's next turn in the
+    middle of a completion is read by the model, but no word of it is the model's own.
+
     prompts: B prompts, as they were given.
     token_ids (B, P + T): left-padded prompt, then completion, padded on the right.
     attention_mask (B, P + T): 1.0 on real tokens of prompt and completion.
     prompt_length: P.
-    completion_mask (B, T): 1.0 on completion tokens, the end token included.
-    logp (B, T): log-probability (nats) of each completion token under the model; 0 on padding.
+    completion_mask (B, T): 1.0 on completion tokens, own or forced, the end token included; the ones
+        of a row begin in column 0 and have no gap.
+    logp (B, T): log-probability (nats) of each own token under the model; 0 elsewhere.
     sampler_logp (B, T): the same under the distribution that it was drawn from, after temperature,
         top-k and top-p.
     texts: the B completions as text, without special tokens.
     finished (B,): whether the completion ended by itself, and not by the length limit.
+    loss_mask (B, T): 1.0 on tokens that the policy itself wrote; by default, on all that are there.
+    tokenizer: whose ids these are, so that a model with another one knows that it must read the texts.
     """
 
     prompts: list
@@ -33,6 +40,17 @@ class Rollout:
     sampler_logp: Tensor
     texts: list[str]
     finished: Tensor
+    loss_mask: Tensor = None  # type: ignore[assignment]  # __post_init__ puts the default there
+    tokenizer: Any = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.loss_mask is None:
+            self.loss_mask = self.completion_mask
+        if self.loss_mask.shape != self.completion_mask.shape:
+            raise ValueError(
+                "loss_mask and completion_mask must have one shape; got "
+                f"{tuple(self.loss_mask.shape)} and {tuple(self.completion_mask.shape)}"
+            )
 
     @property
     def completion_ids(self) -> Tensor:
@@ -41,7 +59,7 @@ class Rollout:
 
     @property
     def lengths(self) -> Tensor:
-        """(B,) number of completion tokens, the end token included."""
+        """(B,) number of completion tokens, own and forced, the end token included."""
         return self.completion_mask.sum(1)
 
     @property
@@ -53,7 +71,7 @@ class Rollout:
         """The rows `index` (n,) as a rollout of their own, without columns that are all padding."""
         index = index.to(self.token_ids.device)
         rows = index.tolist()
-        longest = max(1, int(self.lengths[index].max()))
+        longest = max(1, int(end_of(self.completion_mask[index]).max()))
         first = int(self.attention_mask[index, : self.prompt_length].any(0).int().argmax())
         columns = slice(first, self.prompt_length + longest)
         return Rollout(
@@ -66,6 +84,8 @@ class Rollout:
             sampler_logp=self.sampler_logp[index, :longest],
             texts=[self.texts[i] for i in rows],
             finished=self.finished[index],
+            loss_mask=self.loss_mask[index, :longest],
+            tokenizer=self.tokenizer,
         )
 
     def to(self, device: torch.device | str) -> Rollout:
@@ -73,3 +93,23 @@ class Rollout:
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
         return Rollout(**moved)
+
+
+def end_of(mask: Tensor) -> Tensor:
+    """Index (B,) after the last 1 in each row of mask (B, T), whatever gaps there are; 0 for none."""
+    places = torch.arange(1, mask.shape[1] + 1, device=mask.device)
+    return (places * (mask > 0)).amax(1)
+
+
+def last_token(mask: Tensor) -> Tensor:
+    """Index (B,) of the last 1 in each row of mask (B, T): the position of a reward, or of a score.
+
+    With a `loss_mask` it is the last token that the policy itself wrote, with a `completion_mask` the
+    last that is there. (A sum of the mask is no position: forced tokens may lie in between.)
+
+    Raises:
+        ValueError: a row without any.
+    """
+    if not bool((mask > 0).any(1).all()):
+        raise ValueError("mask has a row without a completion token")
+    return end_of(mask) - 1

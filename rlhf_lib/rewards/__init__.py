@@ -1,10 +1,11 @@
 """Everything that scores a rollout: gold, verifiers, learned reward models, ensembles, judges."""
 
+from ..lm.rollout import last_token
 from .ensemble import EnsembleReward, combine
 from .judge import judge_both_orders, judge_pairs
 from .linear import fit_linear_bradley_terry
-from .model import OutcomeModel, ProcessModel, RewardModel, TokenScorer, ValueModel, last_token
 from .protocol import NonFiniteError, Reward, TextReward, WeightedReward, as_rewards, score
+from .model import OutcomeModel, ProcessModel, RewardModel, TokenScorer, ValueModel
 from .rules import GoldReward, verify_answer
 
 __all__ = [

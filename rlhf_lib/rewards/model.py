@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ..lm import Policy, Rollout
 from ..lm.ragged import completion_states
+from ..lm.rollout import last_token
 
 
 class TokenScorer(nn.Module):
@@ -141,15 +142,3 @@ class ValueModel(TokenScorer):
         """Values (B, T): the state before completion token t ends with token t - 1."""
         values = self.head(completion_states(self.trunk, rollout, before=True))
         return values.float().squeeze(-1) * rollout.completion_mask
-
-
-def last_token(mask: Tensor) -> Tensor:
-    """Index (B,) of the last 1 in each row of mask (B, T).
-
-    Raises:
-        ValueError: a row without any.
-    """
-    if not bool((mask.sum(1) > 0).all()):
-        raise ValueError("mask has a row without a completion token")
-    positions = torch.arange(mask.shape[1], device=mask.device)
-    return (positions * (mask > 0)).argmax(1)

@@ -27,7 +27,7 @@ from ..objectives import (
     value_loss,
     whiten,
 )
-from ..rewards import ValueModel
+from ..rewards import ValueModel, last_token
 from .guards import check_finite, optimizer_step, run_steps
 from .history import History
 from .pretrain import next_token_loss
@@ -318,9 +318,8 @@ def response_advantages(rewards: Tensor, settings: OnlineSettings) -> Tensor:
 
 def at_last_token(rewards: Tensor, mask: Tensor) -> Tensor:
     """(B,) rewards placed on the last completion token of each row: (B, T)."""
-    last = mask.sum(1).long() - 1
     placed = torch.zeros_like(mask)
-    placed[torch.arange(len(mask), device=mask.device), last] = rewards
+    placed[torch.arange(len(mask), device=mask.device), last_token(mask)] = rewards
     return placed
 
 
