@@ -4,8 +4,8 @@ from ..lm.rollout import last_token
 from .ensemble import EnsembleReward, combine
 from .judge import judge_both_orders, judge_pairs
 from .linear import fit_linear_bradley_terry
-from .protocol import NonFiniteError, Reward, TextReward, WeightedReward, as_rewards, score
 from .model import OutcomeModel, ProcessModel, RewardModel, TokenScorer, ValueModel
+from .protocol import NonFiniteError, Reward, TextReward, WeightedReward, as_rewards, score
 from .rules import GoldReward, verify_answer
 
 __all__ = [
