@@ -20,7 +20,6 @@ from .online_direct import (
     reward_judge,
     train_online_direct,
 )
-from .preferences import preferences_from_rows, read_preferences, write_preferences
 from .pretrain import (
     PretrainSettings,
     document_loss,
@@ -48,11 +47,28 @@ from .reward_model import (
     train_process_model,
     train_reward_model,
 )
+from .row_forms import Asked
+from .rows import (
+    ReadReport,
+    as_demonstrations,
+    as_preferences,
+    as_prompts,
+    as_stepwise,
+    as_unpaired,
+    preferences_from_rows,
+    read_demonstrations,
+    read_preferences,
+    read_prompts,
+    read_stepwise,
+    read_unpaired,
+)
 from .settings import PRESETS, OnlineSettings, preset
 from .sft import SFTSettings, completion_loss, held_out_loss, train_sft
 from .side_by_side import side_by_side
+from .writing import write_demonstrations, write_preferences, write_stepwise, write_unpaired
 
 __all__ = [
+    "Asked",
     "DirectSettings",
     "DirectTrainer",
     "History",
@@ -66,6 +82,7 @@ __all__ = [
     "PairLogps",
     "PretrainSettings",
     "Progress",
+    "ReadReport",
     "RefreshedJudge",
     "RejectionSettings",
     "RewardModelSettings",
@@ -73,6 +90,11 @@ __all__ = [
     "SFTSettings",
     "ScoringTime",
     "annotator_judge",
+    "as_demonstrations",
+    "as_preferences",
+    "as_prompts",
+    "as_stepwise",
+    "as_unpaired",
     "completion_loss",
     "describe_pairs",
     "direct_loss",
@@ -84,7 +106,11 @@ __all__ = [
     "padding_share",
     "preferences_from_rows",
     "preset",
+    "read_demonstrations",
     "read_preferences",
+    "read_prompts",
+    "read_stepwise",
+    "read_unpaired",
     "reward_judge",
     "score_by_length",
     "score_pairs",
@@ -101,5 +127,8 @@ __all__ = [
     "train_rejection",
     "train_reward_model",
     "train_sft",
+    "write_demonstrations",
     "write_preferences",
+    "write_stepwise",
+    "write_unpaired",
 ]

@@ -17,7 +17,6 @@ from ..lm import Decoder, DecoderConfig, Policy, load_policy, train_tokenizer
 from ..rewards import OutcomeModel, ProcessModel, RewardModel
 from ..runtime import data_path, set_seed
 from ..world import PocketWorld, label_pairs
-from .preferences import write_preferences
 from .pretrain import PretrainSettings, train_language_model
 from .reward_model import (
     RewardModelSettings,
@@ -27,6 +26,7 @@ from .reward_model import (
     train_reward_model,
 )
 from .sft import SFTSettings, train_sft
+from .writing import write_preferences
 
 SEED = 0
 VOCABULARY = 1024

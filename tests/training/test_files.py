@@ -59,7 +59,7 @@ GOOD = json.dumps({"prompt": "hi", "chosen": "a", "rejected": "b"})
     [
         ("", "holds no comparisons"),
         (GOOD + "\n{broken", "line 2: not valid JSON"),
-        (GOOD + "\n[1, 2]", "line 2: each line must be a JSON object"),
+        (GOOD + "\n[1, 2]", "line 2: each row must be a JSON object"),
         (GOOD + '\n{"prompt": "x", "chosen": "a"}', "line 2: no value for rejected"),
         (
             '{"prompt": "x", "chosen": "a", "rejected": "a"}',
@@ -69,13 +69,13 @@ GOOD = json.dumps({"prompt": "hi", "chosen": "a", "rejected": "b"})
 )
 def test_broken_files_get_a_sentence_with_the_line(tmp_path, text, message):
     path = tmp_path / "p.jsonl"
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=message):
-        read_preferences(path)
+        read_preferences(path, on_bad="raise")
 
 
 def test_a_missing_file_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match="no preference file"):
+    with pytest.raises(FileNotFoundError, match="no file"):
         read_preferences(tmp_path / "none.jsonl")
 
 
