@@ -75,9 +75,7 @@ class ChatFormat:
         typed = [m["content"] for m in messages if m["role"] != "assistant"]
         if not any(token in content for token in control for content in typed):
             return encode(text + self.opening())
-        ids = self._apply(
-            messages, tokenize=True, return_dict=False, sanitize_control_tokens=True
-        )
+        ids = self._apply(messages, tokenize=True, return_dict=False, sanitize_control_tokens=True)
         return ids + encode(self.opening())
 
     def text(self, messages: list[dict]) -> str:
@@ -187,7 +185,9 @@ def as_text(content, owner: str = "content") -> str:
     parts = content if isinstance(content, list | tuple) else [content]
     texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
     if not all(isinstance(text, str) for text in texts):
-        raise ValueError(f"{owner}: content must be a text or a list of text parts; got {content!r}")
+        raise ValueError(
+            f"{owner}: content must be a text or a list of text parts; got {content!r}"
+        )
     return "\n".join(texts)
 
 
@@ -199,7 +199,9 @@ def control_tokens(tokenizer) -> tuple[str, ...]:
     return tuple(text for text in named if text.strip())
 
 
-def find_end_tokens(tokenizer, chat: ChatFormat, others: Sequence[int], size: int) -> tuple[int, ...]:
+def find_end_tokens(
+    tokenizer, chat: ChatFormat, others: Sequence[int], size: int
+) -> tuple[int, ...]:
     """All token ids that end an answer, first the one to write after answers in training.
 
     That is the one that the chat template writes there, else the tokenizer's. others: the ids that the

@@ -19,13 +19,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
 SILENT = frozenset(
-    "_name_or_path architectures bos_token_id dtype eos_token_id finetuning_task id2label initializer_range "
-    "is_decoder is_llama_config label2id max_length num_labels output_attentions output_hidden_states "
-    "pad_token_id pretraining_tp problem_type return_dict task_specific_params tokenizer_class torch_dtype "
-    "transformers.js_config transformers_version unsloth_fixed unsloth_version use_cache "
-    "chunk_size_feed_forward".split()
+    [
+        "_name_or_path",
+        "architectures",
+        "bos_token_id",
+        "dtype",
+        "eos_token_id",
+        "finetuning_task",
+        "id2label",
+        "initializer_range",
+        "is_decoder",
+        "is_llama_config",
+        "label2id",
+        "max_length",
+        "num_labels",
+        "output_attentions",
+        "output_hidden_states",
+        "pad_token_id",
+        "pretraining_tp",
+        "problem_type",
+        "return_dict",
+        "task_specific_params",
+        "tokenizer_class",
+        "torch_dtype",
+        "transformers.js_config",
+        "transformers_version",
+        "unsloth_fixed",
+        "unsloth_version",
+        "use_cache",
+        "chunk_size_feed_forward",
+    ]
 )
 """Fields of a config.json that do not change logits."""
 

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from ..runtime import get_device
-from .chat import ChatFormat, as_messages, find_end_tokens, find_pad_token
+from .adapters import drop_adapters, has_adapters, merge_adapters, reference_model, save_adapter
+from .chat import ChatFormat, find_end_tokens, find_pad_token
+from .folders import replacing, write_json
 from .ragged import completion_states
 from .rollout import Rollout
 from .sampling import sample
@@ -21,6 +23,11 @@ class Policy:
 
     A prompt is a `world.Prompt` (anything with `.messages`), a string (one user turn), or a list of
     messages {"role": ..., "content": ...}.
+
+    template_arguments: for the chat template, such as {"enable_thinking": False} or {"tools": [...]}.
+    generation: what generation_config.json says besides, kept for `save`.
+    source: the folder or Hub id whose weights these are; None where they are of no folder.
+    end_tokens: all that end an answer; the first, `end_token`, is written after answers in training.
     """
 
     def __init__(
@@ -31,17 +38,35 @@ class Policy:
         device=None,
         template_arguments: dict | None = None,
         generation: dict | None = None,
+        source: str | None = None,
     ) -> None:
         self.device = torch.device(device) if device is not None else get_device()
         self.model = model.to(self.device)
         self.tokenizer = tokenizer
         self.name = name
         self.chat = ChatFormat(tokenizer, template_arguments)
-        self.generation = dict(generation or {})
+        self.generation, self.source = dict(generation or {}), source
         size, named = vocabulary_size(model), named_end_tokens(model, self.generation)
         self.end_tokens = find_end_tokens(tokenizer, self.chat, named, size)
-        self.end_token = self.end_tokens[0]
         self.pad_token = find_pad_token(tokenizer, self.end_token, size)
+        for field, token in self._special_tokens().items():
+            setattr(model.config, field, token)
+
+    @property
+    def end_token(self) -> int:
+        """The token that is written after an answer in training."""
+        return self.end_tokens[0]
+
+    @end_token.setter
+    def end_token(self, token: int) -> None:
+        self.end_tokens = (token,)
+
+    def _special_tokens(self) -> dict[str, int | list[int]]:
+        """The ids that every tool looks for in a checkpoint's configuration."""
+        ends = self.end_token if len(self.end_tokens) == 1 else list(self.end_tokens)
+        found = {"eos_token_id": ends, "pad_token_id": self.pad_token}
+        begin = self.tokenizer.bos_token_id
+        return found if begin is None else {"bos_token_id": begin, **found}
 
     def prompt_ids(self, prompt) -> list[int]:
         """The token ids of one prompt in the chat template, ready for the assistant's turn.
@@ -205,14 +230,59 @@ class Policy:
         return logp, empty.masked_scatter(real, entropy)
 
     def copy(self, frozen: bool = False) -> Policy:
-        """A policy with weights of its own; `frozen` ones get no gradient (a reference policy)."""
-        model = copy.deepcopy(self.model).requires_grad_(not frozen)
-        return Policy(model, self.tokenizer, self.name, self.device)
+        """A policy with weights of its own, of which those can be trained that can be here.
+
+        frozen: none of them gets a gradient.
+        """
+        other = copy.copy(self)
+        other.model = copy.deepcopy(self.model)
+        if frozen:
+            other.model.requires_grad_(False)
+        return other
+
+    def reference(self) -> Policy:
+        """What this policy is compared with while it trains: itself as it is now, frozen.
+
+        With a LoRA adapter it is the same model with the adapter switched off: no second copy.
+        """
+        if not has_adapters(self.model):
+            return self.copy(frozen=True)
+        other = copy.copy(self)
+        other.model = reference_model(self.model)
+        return other
+
+    def merge(self) -> Policy:
+        """Add a LoRA adapter into the weights, in place; returns the policy, now an ordinary one."""
+        merge_adapters(self.model)
+        self.source = None
+        return self
 
     def save(self, folder: str | Path) -> None:
-        """Write weights, config and tokenizer in the transformers layout."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        """Write weights, config and tokenizer in the transformers layout, whole or not at all.
+
+        A policy with a LoRA adapter is saved as peft does: the adapter, and the name of its base model
+        (or, where that is of no folder, the base model in the folder 'base').
+        """
+        with replacing(folder) as part:
+            self.write(part, Path(folder))
+
+    def write(self, part: Path, folder: Path) -> None:
+        """Write all files of a checkpoint into `part`, which is to become `folder`."""
+        if has_adapters(self.model):
+            base = self.source or str(folder.resolve() / "base")
+            save_adapter(self, part, base)
+            if self.source is None or Path(self.source) == Path(base):
+                self._without_adapter().write(part / "base", folder / "base")
+        else:
+            self.model.save_pretrained(part)
+            generation = {**self.generation, **self._special_tokens()}
+            write_json(part / "generation_config.json", generation)
+        self.tokenizer.save_pretrained(part)
+
+    def _without_adapter(self) -> Policy:
+        other = self.copy(frozen=True)
+        drop_adapters(other.model)
+        return other
 
     def __repr__(self) -> str:
         parameters = sum(p.numel() for p in self.model.parameters())
@@ -226,5 +296,7 @@ def vocabulary_size(model) -> int:
 
 def named_end_tokens(model, generation: dict) -> list[int]:
     """The end tokens that the model's configuration and generation_config.json name."""
+    theirs = getattr(getattr(model, "inner", None), "generation_config", None)
     named = [generation.get("eos_token_id"), getattr(model.config, "eos_token_id", None)]
+    named.append(getattr(theirs, "eos_token_id", None))
     return [i for ids in named for i in (ids if isinstance(ids, list | tuple) else [ids])]
