@@ -106,13 +106,14 @@ def mean_gold(world: PocketWorld, policy: Policy, n: int = 512) -> float:
 
 
 def sample_pairs(policy: Policy, world: PocketWorld, annotator, n: int, seed: int, split="train"):
-    """`n` comparisons of two answers that the policy gives to the same request."""
+    """`n` comparisons of two answers that the policy gives to the same request; empty ones are left out."""
     prompts = world.prompts(n, seed=seed, split=split)
     texts = []
     for start in range(0, n, 256):
         part = prompts[start : start + 256]
         texts += policy.sample(part, 2, ANSWER_TOKENS, seed=seed + start).texts
-    return label_pairs(prompts, texts[0::2], texts[1::2], annotator, seed=seed)
+    pairs = label_pairs(prompts, texts[0::2], texts[1::2], annotator, seed=seed)
+    return [pair for pair in pairs if pair.chosen.strip() and pair.rejected.strip()]
 
 
 def build_reward() -> None:

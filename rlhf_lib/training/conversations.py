@@ -121,14 +121,7 @@ def _part(part: Any, where: str) -> str:
 
 
 def split_answer(turns: list[Turn], column: str) -> tuple[list[Turn], str]:
-    """A whole conversation -> (what stands before, the text of the last answer).
-
-    Raises:
-        ValueError: the last turn is not the assistant's, or is a tool call and no text; nothing
-            stands before it.
-    """
-    if len(turns) == 1 and turns[0]["role"] == "assistant":
-        raise ValueError(f"{column} holds an answer but nothing that it answers")
+    """A whole conversation -> (what stands before, the text of the last answer); see `answer_text`."""
     return turns[:-1], answer_text(turns[-1], column)
 
 

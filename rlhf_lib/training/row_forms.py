@@ -24,10 +24,22 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Asked:
-    """A prompt whose row has more columns: `messages`, and the columns by name for a reward to read."""
+    """A prompt whose row has more columns: `messages`, and the others by name for a reward to read.
+
+    A column is an attribute, too: `asked.answer` is `asked.columns["answer"]`.
+
+    Raises:
+        AttributeError: no such column; the message lists those there are.
+    """
 
     messages: tuple[Turn, ...]
     columns: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    def __getattr__(self, name: str) -> Any:
+        columns = self.__dict__.get("columns", {})
+        if name not in columns:
+            raise AttributeError(f"no column {name!r}; it has {', '.join(columns) or 'none'}")
+        return columns[name]
 
     @property
     def text(self) -> str:
@@ -47,13 +59,13 @@ def preference(row: Row) -> Preference:
     """A comparison from `chosen`, `rejected`, `prompt` and what the judge said."""
     whole = {name: _whole(row, name) for name in ("chosen", "rejected")}
     shared = _equal_histories(*whole.values())
-    texts = {name: answer_text(turns[-1], name) for name, turns in whole.items()}
+    chosen, rejected = (answer_text(turns[-1], name) for name, turns in whole.items())
     prompt = _asked(row, whole["chosen"][:shared], {"prompt", "chosen", "rejected", *_JUDGEMENT})
-    record = Preference(prompt, **texts, **_judgement(row))
-    if texts["chosen"] == texts["rejected"]:
+    record = Preference(prompt, chosen, rejected, **_judgement(row))
+    if chosen == rejected:
         sentence = "chosen and rejected are the same text, so nothing can be learned"
         raise FlawedRow("equal answers", sentence, record)
-    _refuse_empty(texts, record)
+    _refuse_empty({"chosen": chosen, "rejected": rejected}, record)
     return record
 
 
@@ -140,11 +152,30 @@ def demonstration(row: Row) -> Demonstration:
     column = "completion"
     if "completion" not in row:
         column = next((name for name in ("messages", "conversations") if name in row), column)
-    turns = _whole(row, "completion") if column == "completion" else turns_of(row[column], column)
-    before, answer = split_answer(turns, column)
+    before, answer = split_answer(_whole(row, column), column)
     record = Demonstration(_asked(row, before, {"prompt", column}), answer)
     _refuse_empty({column: answer}, record)
     return record
+
+
+def earlier_answers(record: Demonstration) -> list[Demonstration]:
+    """A demonstration for each answer in words that its prompt holds already, and itself last."""
+    asked: Any = record.prompt
+    if isinstance(asked, str):
+        return [record]
+    turns = list(getattr(asked, "messages", asked))
+    columns = getattr(asked, "columns", {})
+    spoken = [
+        i
+        for i, turn in enumerate(turns)
+        if i
+        and turn["role"] == "assistant"
+        and turn["content"].strip()
+        and "tool_calls" not in turn
+    ]
+    before: list[Any] = [Asked(tuple(turns[:i]), columns) if columns else turns[:i] for i in spoken]
+    pairs = zip(before, spoken, strict=True)
+    return [*(Demonstration(prompt, turns[i]["content"]) for prompt, i in pairs), record]
 
 
 def unpaired(row: Row) -> Unpaired:

@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ..world import Demonstration, Preference, Prompt, Stepwise, Unpaired
-from .row_forms import Row, demonstration, names_of, preference, prompt_of, stepwise, unpaired
+from .row_forms import (
+    Row,
+    demonstration,
+    earlier_answers,
+    names_of,
+    preference,
+    prompt_of,
+    stepwise,
+    unpaired,
+)
 from .sources import rows_of
 
 Record = TypeVar("Record")
@@ -44,7 +53,7 @@ class ReadReport:
     def __str__(self) -> str:
         parts = [f"{self.kept} of {self.read} {self.kind} kept"]
         parts += [f"{n} with {why} ({self.first[why]})" for why, n in self.flaws.items()]
-        parts += [f"{self.ties} ties"] if self.ties else []
+        parts += [f"{self.ties} {'tie' if self.ties == 1 else 'ties'}"] if self.ties else []
         return "; ".join(parts)
 
 
@@ -88,11 +97,20 @@ def read_demonstrations(
     source: Any,
     on_bad: str = "skip",
     columns: Mapping[str, str] | None = None,
+    turns: str = "last",
 ) -> Records[Demonstration]:
-    """Demonstrations from rows with `prompt` and `completion`, or whole conversations in `messages`
-    (or `conversations`), whose last turn is the answer. Arguments and errors as in `read_preferences`.
+    """Demonstrations from rows with `prompt` and `completion`, or with a whole conversation in `messages`
+    (or `conversations`). Arguments and errors as in `read_preferences`, and:
+
+    turns: "last", the last answer is imitated and everything before it is the prompt; "all", each
+        answer in words is a demonstration of its own, behind what stands before it.
     """
-    return _read(source, Demonstration, "demonstrations", demonstration, on_bad, columns)
+    if turns not in ("last", "all"):
+        raise ValueError(f"turns must be last or all; got {turns!r}")
+    found = _read(source, Demonstration, "demonstrations", demonstration, on_bad, columns)
+    if turns == "last":
+        return found
+    return Records([each for one in found for each in earlier_answers(one)], found.report)
 
 
 def read_unpaired(
@@ -203,7 +221,7 @@ def _told(records: Records, source: Any) -> Records:
     report = records.report
     name = str(source) if isinstance(source, str | Path) else "rows"
     if not records:
-        why = "; ".join(report.first.values()) or "the file is empty"
+        why = "; ".join(report.first.values()) or "there are no rows"
         raise ValueError(f"{name} holds no {report.kind}: {why}")
     if report.flaws or report.ties:
         print(report)

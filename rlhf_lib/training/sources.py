@@ -113,9 +113,12 @@ def _parsed(line: bytes, where: str) -> Any:
 
 def _json_rows(path: Path, raw: bytes) -> Iterator[Located]:
     """A JSON array of rows, an object that holds one array of rows, or JSON Lines by another name."""
+    raw = _as_utf8(raw)
     try:
-        found = json.loads(_as_utf8(raw))
-    except ValueError:
+        found = json.loads(raw)
+    except ValueError as error:
+        if raw.lstrip().startswith(b"["):
+            raise ValueError(f"{path}: not valid JSON ({error})") from None
         return _json_lines(path, raw)
     if isinstance(found, dict):
         arrays = [v for v in found.values() if isinstance(v, list) and v and isinstance(v[0], dict)]

@@ -17,6 +17,17 @@ from ..world import Demonstration, Preference, Prompt, Stepwise, Unpaired
 from ..world.records import BAD, GOOD, NEUTRAL
 
 _JUDGEMENT = [f.name for f in fields(Preference) if f.name not in ("prompt", "chosen", "rejected")]
+_TAKEN = {
+    "prompt",
+    "prompt_is_text",
+    "chosen",
+    "rejected",
+    "completion",
+    "completions",
+    "label",
+    "labels",
+}
+_TAKEN |= {"ratings", "messages", "world", *_JUDGEMENT}
 
 
 def write_preferences(path: str | Path, preferences: Iterable[Preference]) -> None:
@@ -75,17 +86,36 @@ def _prompt(prompt: Any) -> dict[str, Any]:
         known = {f.name: getattr(prompt, f.name) for f in fields(prompt) if f.name != "messages"}
         known = {name: value for name, value in known.items() if value not in (None, ())}
         row["world"] = json.dumps(known, ensure_ascii=False)
-    return row | getattr(prompt, "columns", {})
+    return row | _free(getattr(prompt, "columns", {}))
+
+
+def _free(columns: dict[str, Any]) -> dict[str, Any]:
+    """Further columns of a prompt, if none has a name that a record needs.
+
+    Raises:
+        ValueError: one has.
+    """
+    taken = [name for name in columns if name in _TAKEN]
+    if taken:
+        raise ValueError(
+            f"columns of a prompt: {', '.join(taken)} has a meaning of its own; rename it"
+        )
+    return columns
 
 
 def _write(path: str | Path, records: Iterable, columns_of: Callable[[Any], dict]) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
-    rows = _same_columns([_prompt(one.prompt) | columns_of(one) for one in records])
+    rows = _same_columns([_row(_prompt(one.prompt), columns_of(one)) for one in records])
     lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
     temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
     temporary.replace(path)
+
+
+def _row(asked: dict[str, Any], answered: dict[str, Any]) -> dict[str, Any]:
+    """All columns of a record: the standard ones first."""
+    return {"prompt": asked["prompt"], **answered, **asked}
 
 
 def _same_columns(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
