@@ -59,7 +59,7 @@ print("vocabulary:", len(sft.tokenizer), "tokens")
 # A conversation is a text too. The **chat template** writes it down, with special tokens where a turn starts and ends. It stops where the assistant has to begin:
 
 # %%
-ids = torch.tensor([sft.prompt_ids(request)])  # (B, T) = (1, T)
+ids = torch.tensor([sft.prompt_ids(request)], device=sft.device)  # (B, T) = (1, T)
 print(sft.tokenizer.decode(ids[0].tolist()))
 print("\ntoken ids", tuple(ids.shape), ids[0].tolist())
 
@@ -82,8 +82,8 @@ plot_states(tokens, shown);
 # "Decoder-only" and "autoregressive" mean that information flows one way. **Predict:** we replace "tiger" in the request by "lion". At which tokens will the hidden state change?
 
 # %%
-other = torch.tensor([sft.prompt_ids(request.replace("tiger", "lion"))])
-changed = (sft.model.all_states(other)[-1] - states[-1])[0].norm(dim=-1)  # (T,)
+other = torch.tensor([sft.prompt_ids(request.replace("tiger", "lion"))], device=sft.device)
+changed = (sft.model.all_states(other)[-1] - states[-1])[0].norm(dim=-1).cpu()  # (T,)
 fig, axis = figure(height=2.2)
 axis.bar(range(len(tokens)), changed)
 axis.set_xticks(range(len(tokens)), [repr(t)[1:-1] for t in tokens], rotation=60, ha="right")
@@ -204,11 +204,11 @@ for policy in (base, sft):
 # %%
 def write(policy, prompt, most=30, seed=0):
     """Sample an answer token by token."""
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(policy.device).manual_seed(seed)
     sequence = policy.prompt_ids(prompt)[:]
     start = len(sequence)
     while len(sequence) < start + most and sequence[-1] != policy.end_token:
-        p = policy.model(torch.tensor([sequence]))[0, -1].softmax(-1)
+        p = policy.model(torch.tensor([sequence], device=policy.device))[0, -1].softmax(-1)
         sequence.append(torch.multinomial(p, 1, generator=generator).item())
     return policy.tokenizer.decode(sequence[start:])
 

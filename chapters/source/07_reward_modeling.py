@@ -186,7 +186,7 @@ from rlhf_lib.training import score_pairs
 with torch.no_grad():
     parts = [score_pairs(shipped, test[i : i + 64]) for i in range(0, len(test), 64)]
 c, r = (torch.cat(part) for part in zip(*parts, strict=True))  # chosen and rejected, (n,) each
-difference = (c - r) * shipped.head.scale  # in the units of training, where sigmoid has its meaning
+difference = ((c - r) * shipped.head.scale).cpu()  # in the units of training, where sigmoid has its meaning
 flip = torch.tensor([random.Random(i).random() < 0.5 for i in range(len(test))])
 first_wins = torch.sigmoid(torch.where(flip, -difference, difference))
 found = calibration(first_wins, (~flip).float(), bins=8)
@@ -274,7 +274,7 @@ coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _ 
 # The colour of a step is P(good) − P(bad). Check the arithmetic yourself: the process model points to *where* it went wrong, and it is not always right. How often on 150 unseen sums:
 
 # %%
-scores = [score_steps(process, p, steps) for p, steps, _ in sums]
+scores = [score_steps(process, p, steps).cpu() for p, steps, _ in sums]
 for label, name in enumerate(("bad", "neutral", "good")):
     marked = [np.array(marks) == label for _, _, marks in sums]
     given = np.concatenate([found.numpy()[mark] for mark, found in zip(marked, scores, strict=True)])
@@ -288,7 +288,7 @@ fig, axis = figure(height=2.9, width=7.4)
 for solved in sums[:6]:
     rollout = outcome.encode([solved.prompt], [solved.answer])
     with torch.no_grad():
-        curve = torch.sigmoid(outcome.token_scores(rollout))[0]
+        curve = torch.sigmoid(outcome.token_scores(rollout))[0].cpu()
     axis.plot(curve, color="#009E73" if solved.right else "#D55E00", lw=2, label="right" if solved.right else "wrong")
 handles, labels = axis.get_legend_handles_labels()
 unique = dict(zip(labels, handles, strict=True))

@@ -33,7 +33,7 @@ proxy, gold = RewardModel.load("pocket-reward"), GoldReward(world)
 # %%
 asked = world.prompts(12, seed=8, split="test")
 rollout = sft.sample(asked, samples_per_prompt=8, max_new_tokens=40, seed=4)
-rewards = score_by_length(proxy, rollout).view(12, 8)
+rewards = score_by_length(proxy, rollout).view(12, 8).cpu()
 kept = select_answers(rewards, "best_per_prompt")
 fig, axis = figure(height=2.6)
 axis.plot(np.arange(12), rewards, "o", color="0.6", ms=5)
@@ -318,7 +318,7 @@ asked, sweep, fresh = world.prompts(32, seed=21, split="test"), {}, {}
 temperatures = (0.4, 0.7, 1.0, 1.4)
 drawn = side_by_side(lambda temperature: sft.sample(asked, 16, 40, temperature, seed=2), temperatures)
 for temperature, rollout in drawn.items():
-    scores = [score_by_length(r, rollout).view(32, 16).numpy() for r in (proxy, gold)]
+    scores = [score_by_length(r, rollout).view(32, 16) for r in (proxy, gold)]
     sweep[temperature] = best_of_n(*scores)
     fresh[temperature] = len(set(rollout.texts)) / len(rollout.texts)
     if temperature == 1.0:
@@ -360,8 +360,8 @@ train_reward_model(poor, noisy, RewardModelSettings(epochs=4))
 scores = {
     "gold": pool_gold,
     "pocket-reward": pool_proxy,
-    "poor reward model": score_by_length(poor, pool).view(32, 16).numpy(),
-    "length": pool.lengths.view(32, 16).numpy(),
+    "poor reward model": score_by_length(poor, pool).view(32, 16),
+    "length": pool.lengths.view(32, 16),
 }
 chosen = {name: best_of_n(values, pool_gold) for name, values in scores.items()}
 

@@ -225,7 +225,7 @@ def log_ratios(policy, pairs):
     """log π/π_ref (n, 2) of the chosen and the rejected answers, and their tokens (n, 2)."""
     texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
     answers = encode_answers(policy, [pair.prompt for pair in pairs] * 2, texts)
-    ratios = score_answers(policy, answers) - score_answers(sft, answers)
+    ratios = (score_answers(policy, answers) - score_answers(sft, answers)).cpu()
     lengths = torch.tensor([float(answer.length) for answer in answers])
     return ratios.view(2, -1).T, lengths.view(2, -1).T
 

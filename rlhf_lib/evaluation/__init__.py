@@ -1,5 +1,6 @@
 """Models to numbers with intervals."""
 
+from .arrays import to_numpy
 from .best_of_n import BestOfN, best_of_n
 from .displacement import AnswerMap, answer_map, follow_pair, near_pairs
 from .estimators import (
@@ -111,5 +112,6 @@ __all__ = [
     "train_against",
     "train_exact",
     "train_proxy",
+    "to_numpy",
     "win_rate",
 ]

@@ -120,4 +120,4 @@ def best_of_n_curve(
     """Proxy and gold of best-of-n from the policy, n up to 64, on held-out requests."""
     asked = world.prompts(prompts, seed=31 + seed, split="test")
     proxies, golds = sample_scores(policy, world, proxy, asked, n, seed)
-    return best_of_n(proxies.cpu(), golds.cpu())
+    return best_of_n(proxies, golds)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .arrays import to_numpy
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -22,7 +24,7 @@ class Estimate:
 
 
 def _array(values) -> np.ndarray:
-    array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values, dtype=float)
+    array = to_numpy(values, float)
     if array.size == 0:
         raise ValueError("values must not be empty")
     return array

@@ -94,7 +94,7 @@ class Exercise:
         number, (got, want) = next(
             (i, pair) for i, pair in enumerate(pairs, 1) if not same(*pair, self.tolerance)
         )
-        return Verdict(WRONG, f"case {number}: {difference(got, want)}")
+        return Verdict(WRONG, f"case {number}: {difference(got, want, self.tolerance)}")
 
     def hint(self, number: int = 1) -> str:
         """Hint `number`, from 1; beyond the last one, the last."""
@@ -117,15 +117,19 @@ def same(got, want, tolerance: float) -> bool:
             and len(got) == len(want)
             and all(same(g, w, tolerance) for g, w in zip(got, want, strict=True))
         )
-    if isinstance(got, torch.Tensor) and got.ndim == 0:
-        got = got.item()
+    got = plain(got)
     if not isinstance(got, int | float) or not isinstance(want, int | float):
         return type(got) is type(want) and got == want
     return math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance)
 
 
-def difference(got, want) -> str:
-    """One sentence on how an answer differs from what was expected."""
+def plain(value):
+    """A single number of torch or NumPy as one of Python; anything else as it is."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def difference(got, want, tolerance: float = 1e-5) -> str:
+    """One sentence on how an answer differs from what was expected, by more than `tolerance`."""
     if isinstance(want, torch.Tensor):
         if not isinstance(got, torch.Tensor):
             return f"expected a tensor, got {type(got).__name__}"
@@ -141,12 +145,12 @@ def difference(got, want) -> str:
     if isinstance(want, tuple | list):
         if not isinstance(got, tuple | list) or len(got) != len(want):
             return f"expected {len(want)} values, got {got!r}"
-        return difference(
-            *next((g, w) for g, w in zip(got, want, strict=True) if not same(g, w, 1e-5))
-        )
+        pairs = zip(got, want, strict=True)
+        first = next(pair for pair in pairs if not same(*pair, tolerance))
+        return difference(*first, tolerance)
     if isinstance(got, torch.Tensor) and got.numel() > 1:
         return f"expected one number, got a tensor of shape {tuple(got.shape)}"
-    value = got.item() if isinstance(got, torch.Tensor) else got
+    value = plain(got)
     if isinstance(value, float) and not math.isfinite(value):
         return "your result is not finite (NaN or infinity)"
     return (

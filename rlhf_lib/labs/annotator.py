@@ -43,14 +43,14 @@ class AnnotatorData:
 
 
 def prepare(policy: Policy, world: PocketWorld, pairs: list) -> AnnotatorData:
-    """Features of both answers of each comparison in `pairs`, once; labels are drawn later."""
+    """Features of both answers of each comparison in `pairs`, once, on the CPU; labels are drawn later."""
     features = RewardModel.from_policy(policy).features_of_texts
     prompts = [pair.prompt for pair in pairs]
     swap = [random.Random(i).random() < 0.5 for i in range(len(pairs))]
     first = [p.rejected if s else p.chosen for p, s in zip(pairs, swap, strict=True)]
     second = [p.chosen if s else p.rejected for p, s in zip(pairs, swap, strict=True)]
-    a, b = features(prompts, first), features(prompts, second)
-    shown = features([QUESTION] * len(SHOWN), list(SHOWN))
+    a, b = features(prompts, first).cpu(), features(prompts, second).cpu()
+    shown = features([QUESTION] * len(SHOWN), list(SHOWN)).cpu()
     scale = torch.cat((a, b)).std(0).clamp(min=1e-3)
     gaps = unit_gaps(world, prompts, first, second)
     return AnnotatorData(world, gaps, a / scale, b / scale, shown / scale)

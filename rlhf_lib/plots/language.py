@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..evaluation import to_numpy
 from .style import COLOURS, CYCLE, INK, WIDTH, figure
 
 
@@ -21,7 +22,7 @@ def plot_states(tokens: Sequence[str], states: dict[str, object]):
     """
     fig, axes = figure(1, len(states), height=0.26 * len(tokens) + 1.0, sharey=True, squeeze=False)
     for axis, (name, state) in zip(axes[0], states.items(), strict=True):
-        values = np.asarray(state, dtype=float)
+        values = to_numpy(state, float)
         limit = np.quantile(np.abs(values), 0.98)
         axis.imshow(
             values,
@@ -58,7 +59,7 @@ def plot_next_token(
     rows = -(-len(distributions) // columns)
     fig, axes = figure(rows, columns, height=height, squeeze=False, sharex=True)
     for axis, (name, p) in zip(axes.flat, distributions.items(), strict=False):
-        p = np.asarray(p, dtype=float)
+        p = to_numpy(p, float)
         order = np.argsort(-p)[:count]
         axis.barh(range(len(order)), p[order], color=CYCLE[0])
         axis.set_yticks(range(len(order)), [visible(decode(int(i))) for i in order])

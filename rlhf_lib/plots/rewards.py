@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..evaluation import Calibration, Estimate
+from ..evaluation import Calibration, Estimate, to_numpy
 from .style import COLOURS, CYCLE, figure
 
 
@@ -54,9 +54,7 @@ def plot_accuracy_bars(groups: dict[str, Estimate], ceiling: float | None = None
 def plot_reward_histogram(chosen, rejected):
     """Rewards of chosen and rejected answers. Returns the figure."""
     fig, axis = figure(1, 1, height=2.9, width=6.2)
-    chosen, rejected = (
-        np.asarray(x.detach().cpu() if hasattr(x, "detach") else x) for x in (chosen, rejected)
-    )
+    chosen, rejected = to_numpy(chosen), to_numpy(rejected)
     bins = np.linspace(min(chosen.min(), rejected.min()), max(chosen.max(), rejected.max()), 30)
     axis.hist(rejected, bins, alpha=0.6, color=COLOURS["bad"], label="rejected")
     axis.hist(chosen, bins, alpha=0.6, color=COLOURS["good"], label="chosen")
@@ -85,6 +83,6 @@ def plot_effects(
 def plot_scatter(x: Sequence[float], y: Sequence[float], xlabel: str, ylabel: str, title: str = ""):
     """Two scores of the same answers. Returns the figure."""
     fig, axis = figure(1, 1, height=3.4, width=4.6)
-    axis.plot(x, y, "o", ms=3, alpha=0.35, color=CYCLE[0])
+    axis.plot(to_numpy(x), to_numpy(y), "o", ms=3, alpha=0.35, color=CYCLE[0])
     axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     return fig

@@ -10,6 +10,7 @@ claims are left out. Prints the cells that failed; the exit status is 1 if there
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -26,10 +27,9 @@ from .pretend import pretended
 @contextmanager
 def short_runs() -> Iterator[None]:
     """Every trainer takes its first and its last step only."""
-    import rlhf_lib.exercises  # the highest room: all others are loaded with it
-    import rlhf_lib.labs
-    from rlhf_lib.training import guards
-
+    for room in ("exercises", "labs"):  # the highest: all others are loaded with them
+        importlib.import_module(f"rlhf_lib.{room}")
+    guards = sys.modules["rlhf_lib.training.guards"]
     whole = guards.run_steps
 
     def ends(steps, *arguments, **options):

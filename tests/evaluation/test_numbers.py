@@ -21,6 +21,7 @@ from rlhf_lib.evaluation import (
     qualitative_signs,
     rise_and_fall,
     smooth,
+    to_numpy,
     win_rate,
 )
 from rlhf_lib.world import Prompt
@@ -155,6 +156,22 @@ def test_best_of_n_is_the_mean_over_all_subsets(n):
     proxy, gold = rng.normal(size=(2, 3, 7))
     found = best_of_n(proxy, gold, [n])
     assert (found.proxy[0], found.gold[0]) == pytest.approx(tuple(brute_force(proxy, gold, n)))
+
+
+def test_equal_proxies_share_their_gold_in_any_order():
+    """Four answers that the proxy can't tell apart, one of them good: the best of four is one at random."""
+    for place in range(4):
+        found = best_of_n(np.zeros((1, 4)), np.eye(4)[place : place + 1])
+        assert found.gold == pytest.approx([0.25] * 3)
+    proxy = [[0.0, 1.0, 1.0]]  # the best of three is the second or the third
+    assert best_of_n(proxy, [[9.0, 1.0, 0.0]], [3]).gold == pytest.approx([0.5])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64])
+def test_tensors_of_any_kind_become_arrays(dtype):
+    values = torch.tensor([1, 2, 3], dtype=dtype)
+    assert to_numpy(values).tolist() == [1, 2, 3]
+    assert to_numpy(values.float().requires_grad_(), float).dtype == float
 
 
 def test_best_of_n_kl_and_defaults():

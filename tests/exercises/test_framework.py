@@ -2,6 +2,7 @@
 
 import collections
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from rlhf_lib.exercises import (
     RECALL,
     RIGHT,
     WRONG,
+    Exercise,
     exercise,
     recall,
     show_hints,
@@ -45,6 +47,25 @@ def test_shapes_and_kinds_are_named():
     assert "expected shape ()" in LOSS.check(lambda c, r: c - r).message
     assert "not finite" in LOSS.check(lambda c, r: torch.tensor(float("nan"))).message
     assert "expected one number" in exercise("win_rate").check(lambda a, b: a - b).message
+
+
+def two_numbers(tolerance: float) -> Exercise:
+    """Return (0.625, 2 / 3), which must be right to `tolerance`."""
+    return Exercise(
+        "pair", "two numbers", 1, 1, lambda: (0.625, 2 / 3), lambda: [()], mistakes=(), hints=(),
+        tolerance=tolerance,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.array, torch.tensor])
+def test_a_number_of_numpy_or_torch_is_a_number(kind):
+    assert two_numbers(1e-5).check(lambda: (kind(0.625), kind(2 / 3))).status == RIGHT
+    assert "expected 0.6250, got 0.5" in two_numbers(1e-5).check(lambda: (kind(0.5), 2 / 3)).message
+
+
+def test_a_difference_below_the_usual_tolerance_is_named():
+    verdict = two_numbers(1e-9).check(lambda: (0.625, 0.6666667))
+    assert verdict.status == WRONG and "expected 0.6667, got 0.6666667" in verdict.message
 
 
 def test_one_row_does_not_pass_for_many():

@@ -75,7 +75,6 @@ def test_cached_equals_uncached(pair, batch):
 
 
 @torch.no_grad()
-@torch.no_grad()
 def test_joined_weights_give_the_same_next_tokens(pair, batch):
     model = copy.deepcopy(pair[1])
     token_ids, mask = batch
