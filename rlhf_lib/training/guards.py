@@ -13,8 +13,14 @@ from torch import Tensor, nn
 from ..rewards.protocol import NonFiniteError
 from .history import History
 
+CAUSE = "a learning rate that is too high, or a reward that is not a number"
+
 STOP: ContextVar[Event | None] = ContextVar("stop", default=None)
 """Set, where runs go side by side, once they are to end: the stop button reaches the main thread alone."""
+
+
+class OutOfData(RuntimeError):
+    """There is nothing more to train on, before the last step."""
 
 
 def check_finite(value: Tensor, what: str, cause: str) -> None:
@@ -23,22 +29,24 @@ def check_finite(value: Tensor, what: str, cause: str) -> None:
         raise NonFiniteError(f"{what} is not finite. Likely cause: {cause}")
 
 
-def run_steps(steps: Iterable, do_step: Callable, history: History) -> History:
-    """Call `do_step(item)` for each of `steps`; on trouble stop and say why in `history.stopped`.
+def run_steps(steps: Iterable[int], do_step: Callable[[int], object], history: History) -> History:
+    """Call `do_step(step)` for each of `steps`; on trouble stop and say why in `history.stopped`.
 
     `optimizer_step` raises before it updates, so the weights are then those of the last good update.
     """
     stop = STOP.get()
-    for number, item in enumerate(steps):
+    for number in steps:
         try:
             if stop is not None and stop.is_set():
                 raise KeyboardInterrupt
-            do_step(item)
+            do_step(number)
             continue
         except KeyboardInterrupt:
             history.stopped = f"interrupted by hand at step {number}"
         except NonFiniteError as error:
             history.stopped = f"step {number}: {error}. The weights are the last good ones"
+        except OutOfData as error:
+            history.stopped = f"step {number}: {error}"
         except RuntimeError as error:
             if "out of memory" not in str(error).lower():
                 raise
@@ -58,13 +66,30 @@ def optimizer_step(
     Raises:
         NonFiniteError: the loss or its gradient is NaN or infinite; nothing is updated then.
     """
-    cause = "a learning rate that is too high, or a reward that is not a number"
-    check_finite(loss.detach(), f"the loss of {where}", cause)
     optimizer.zero_grad(set_to_none=True)
+    backward(loss, where)
+    return apply_gradients(optimizer, max_grad_norm, where)
+
+
+def backward(loss: Tensor, where: str) -> None:
+    """Add the loss's gradient to those there are.
+
+    Raises:
+        NonFiniteError: the loss is NaN or infinite.
+    """
+    check_finite(loss.detach(), f"the loss of {where}", CAUSE)
     loss.backward()
+
+
+def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float, where: str) -> float:
+    """Clip and apply the gradients there are; returns their norm before clipping.
+
+    Raises:
+        NonFiniteError: it is NaN or infinite; nothing is updated then.
+    """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     norm = float(nn.utils.clip_grad_norm_(parameters, max_grad_norm))
     if not math.isfinite(norm):
-        raise NonFiniteError(f"the gradient of {where} is not finite. Likely cause: {cause}")
+        raise NonFiniteError(f"the gradient of {where} is not finite. Likely cause: {CAUSE}")
     optimizer.step()
     return norm

@@ -9,18 +9,23 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from ..lm import EncodedAnswer, Policy, Rollout, encode_answers
+from ..lm.modes import without_dropout
 from ..objectives import bradley_terry_loss
 from ..rewards import RewardModel
+from ..rewards.protocol import Reward, score
 from ..world import Annotator, Preference, label_pairs
-from .direct import DirectSettings, DirectTrainer
-from .guards import optimizer_step, run_steps
+from .checkpoint import Checkpoint, digest
+from .checks import check_settings
+from .direct import DirectSettings, DirectTrainer, Encode, NoStrangers
+from .guards import optimizer_step
 from .history import History
-from .progress import Progress
+from .loop import run_training
 from .reward_model import score_pairs
 from .sft import epochs_of_batches
 
@@ -45,9 +50,14 @@ class OnlineDirectSettings(DirectSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("rounds", "prompts_per_round", "temperature", "max_new_tokens"):
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
+        check_settings(
+            self, positive=("rounds", "prompts_per_round", "temperature", "max_new_tokens")
+        )
+        if self.loss == "kto" and self.prompts_per_round < 2:
+            raise ValueError(
+                "loss 'kto' measures its reference point on answers to other prompts: "
+                f"prompts_per_round must be 2 or more; got {self.prompts_per_round}"
+            )
 
 
 def train_online_direct(
@@ -56,41 +66,62 @@ def train_online_direct(
     judge: Judge,
     settings: OnlineDirectSettings | None = None,
     reference: Policy | None = None,
-    gold: Callable[[Rollout], Tensor] | None = None,
+    gold: Reward | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 10,
 ) -> History:
-    """Train `policy` in place on comparisons of its own answers, made as it goes.
+    """Train `policy` in place on comparisons of its own answers, made as it goes, without dropout.
 
     judge: (prompts, first answers, second answers) -> comparisons, such as `annotator_judge(annotator)`
-    or a `RefreshedJudge`. The history has a row a round: the metrics of `DirectTrainer.step` at its first
-    update, where kl is now an estimate of KL(policy || reference); gold (mean over all answers), length,
-    and pairs (comparisons that were no ties).
+    or a `RefreshedJudge`. checkpoint: a folder; the same call on it goes on where a killed run was (see
+    `training.checkpoint`; of a judge with a state it keeps what the judge's `parts()` gives). The
+    history has a row a round: the metrics of `DirectTrainer.step` at its first update, where kl is now
+    an estimate of KL(policy || reference); gold (mean over all answers), length, and pairs
+    (comparisons that were no ties). A round with nothing to learn from has no update.
 
     Raises:
-        ValueError: no prompts.
+        ValueError: no prompts; a checkpoint of another run.
     """
     settings = settings or OnlineDirectSettings()
     if len(prompts) == 0:
         raise ValueError("prompts must hold at least one prompt")
     trainer, rng = DirectTrainer(policy, settings, reference), random.Random(settings.seed)
-    history, progress = History(), Progress(f"online {settings.loss}", settings.rounds)
+    history = History()
+    parts = {**trainer.parts(), "updates": trainer.history, "generator": rng}
+    if hasattr(judge, "parts"):
+        parts["judge"] = judge
+    kept = Checkpoint(
+        checkpoint, checkpoint_every, settings, history, parts,
+        fixed={} if reference else trainer.fixed(),
+        facts={"prompts": lambda: digest((p,) for p in prompts), **trainer.facts(reference)},
+    )  # fmt: skip
 
-    def do_round(number: int) -> None:
+    def do_round(number: int) -> dict[str, float]:
         rollout, pairs = draw_and_judge(policy, prompts, judge, settings, rng)
-        row = {"pairs": len(pairs), "length": rollout.lengths.mean().item()}
+        row = {"pairs": float(len(pairs)), "length": rollout.lengths.mean().item()}
         if gold is not None:
-            row["gold"] = gold(rollout).mean().item()
-        if pairs:
-            row |= update_on(trainer, rollout, pairs, number)
+            row["gold"] = score(gold, rollout, "gold").mean().item()
+        try:
+            row |= update_on(trainer, rollout, pairs, number) if pairs else {}
+        except NoStrangers as error:
+            history.warn(f"a round had no update: {error}")
         history.log(number, **row)
-        shown = {name: row[name] for name in ("gold", "margin", "kl") if name in row}
-        progress.update(number + 1, **shown)
+        return row
 
-    run_steps(range(settings.rounds), do_round, history)
-    progress.close()
+    label = f"online {settings.loss}"
+    run_training(label, settings.rounds, do_round, history, kept, ("gold", "margin", "kl"))
+    policy.model.eval()
     return history
 
 
-def draw_and_judge(policy: Policy, prompts: Sequence, judge: Judge, settings, rng: random.Random):
+def draw_and_judge(
+    policy: Policy,
+    prompts: Sequence,
+    judge: Judge,
+    settings: OnlineDirectSettings,
+    rng: random.Random,
+) -> tuple[Rollout, list[Preference]]:
     """(rollout with two answers to each prompt, comparisons that are no ties) of one round."""
     asked = rng.sample(list(prompts), min(settings.prompts_per_round, len(prompts)))
     limits = (settings.max_new_tokens, settings.temperature)
@@ -101,10 +132,11 @@ def draw_and_judge(policy: Policy, prompts: Sequence, judge: Judge, settings, rn
 
 def update_on(
     trainer: DirectTrainer, rollout: Rollout, pairs: list[Preference], number: int
-) -> dict:
+) -> dict[str, float]:
     """The updates of one round; returns the metrics of the first."""
     settings, rows = trainer.settings, []
-    data = trainer.prepare(pairs, drawn_answers(trainer.policy, rollout))
+    drawn = list(zip(rollout.prompts, rollout.texts, strict=True))
+    data = trainer.prepare(pairs, drawn_answers(trainer.policy, rollout), drawn)
     factor = min(1.0, (number + 1) / max(1, settings.warmup_steps))
     for batch in epochs_of_batches(len(pairs), settings):
         rows.append(trainer.step(data, batch, factor * settings.learning_rate))
@@ -114,7 +146,7 @@ def update_on(
     return first | {"seconds": rows[-1]["seconds"]}
 
 
-def drawn_answers(policy: Policy, rollout: Rollout) -> Callable:
+def drawn_answers(policy: Policy, rollout: Rollout) -> Encode:
     """An `encode_answers` that gives the tokens which were drawn.
 
     Tokenised anew, a text may fall into other tokens, and an answer that the length limit cut would get
@@ -134,14 +166,24 @@ def drawn_answers(policy: Policy, rollout: Rollout) -> Callable:
     return encode
 
 
+class AnnotatorJudge:
+    """A judge that asks an annotator about each pair."""
+
+    def __init__(self, annotator: Annotator, seed: int = 0) -> None:
+        self.annotator, self.rng = annotator, random.Random(seed)
+
+    def __call__(self, prompts: list, first: list[str], second: list[str]) -> list[Preference]:
+        """One comparison a pair."""
+        return label_pairs(prompts, first, second, self.annotator, seed=self.rng.randrange(2**31))
+
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {"generator": self.rng}
+
+
 def annotator_judge(annotator: Annotator, seed: int = 0) -> Judge:
     """A judge that asks `annotator` about each pair: online DPO."""
-    rng = random.Random(seed)
-
-    def judge(prompts: list, first: list[str], second: list[str]) -> list[Preference]:
-        return label_pairs(prompts, first, second, annotator, seed=rng.randrange(2**31))
-
-    return judge
+    return AnnotatorJudge(annotator, seed)
 
 
 class RefreshedJudge:
@@ -152,7 +194,7 @@ class RefreshedJudge:
     the policy was trained on.
 
     Raises:
-        ValueError: labels_per_round negative, or learning_rate not positive.
+        ValueError: labels_per_round or weight_decay negative, or learning_rate not positive.
     """
 
     def __init__(
@@ -162,32 +204,49 @@ class RefreshedJudge:
         labels_per_round: int = 8,
         learning_rate: float = 3e-4,
         seed: int = 0,
+        weight_decay: float = 0.01,
     ) -> None:
         if labels_per_round < 0:
             raise ValueError(f"labels_per_round must be 0 or more; got {labels_per_round}")
         if not learning_rate > 0:
             raise ValueError(f"learning_rate must be positive; got {learning_rate}")
+        if not weight_decay >= 0:
+            raise ValueError(f"weight_decay must be 0 or more; got {weight_decay}")
         self.reward_model, self.labels_per_round = reward_model, labels_per_round
-        self.ask = annotator_judge(annotator, seed)
+        self.ask = AnnotatorJudge(annotator, seed)
         self.optimizer = torch.optim.AdamW(
-            reward_model.parameters(), learning_rate, weight_decay=0.01
+            reward_model.parameters(), learning_rate, weight_decay=weight_decay
         )
-        self.labels = self.pairs_judged = 0
+        self.counts = {"labels": 0, "pairs_judged": 0}
 
     def __call__(self, prompts: list, first: list[str], second: list[str]) -> list[Preference]:
         """Learn from some pairs, judge all."""
         few = slice(0, self.labels_per_round)
         asked = [p for p in self.ask(prompts[few], first[few], second[few]) if not p.tie]
         if asked:
-            self.labels += len(asked)
-            optimizer_step(
-                bradley_terry_loss(*score_pairs(self.reward_model, asked)),
-                self.optimizer,
-                1.0,
-                "the reward model",
-            )
-        self.pairs_judged += len(prompts)
+            self.counts["labels"] += len(asked)
+            with without_dropout(self.reward_model):
+                loss = bradley_terry_loss(*score_pairs(self.reward_model, asked))
+                optimizer_step(loss, self.optimizer, 1.0, "the reward model")
+        self.counts["pairs_judged"] += len(prompts)
         return reward_judge(self.reward_model)(prompts, first, second)
+
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint keeps."""
+        return {
+            "model": self.reward_model, "optimizer": self.optimizer, "annotator": self.ask,
+            "counts": self.counts,
+        }  # fmt: skip
+
+    @property
+    def labels(self) -> int:
+        """Pairs that the annotator was asked about and that were no ties."""
+        return self.counts["labels"]
+
+    @property
+    def pairs_judged(self) -> int:
+        """Pairs that the reward model judged."""
+        return self.counts["pairs_judged"]
 
 
 def reward_judge(reward_model: RewardModel) -> Judge:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from ..lm import Policy
-from .guards import optimizer_step, run_steps
+from ..lm.modes import evaluating
+from .checkpoint import Checkpoint, CountedStream
+from .checks import check_settings
+from .guards import OutOfData
 from .history import History
-from .progress import Progress
-from .schedule import cosine, set_learning_rate
+from .loop import Part, in_parts, supervised
+from .schedule import cosine
 
 
 @dataclass
@@ -30,6 +33,8 @@ class PretrainSettings:
     """Updates."""
     batch_size: int = 32
     """Rows in a batch, B."""
+    micro_batch: int | None = None
+    """Rows in one forward pass; None: the whole batch. It changes memory, not the gradient."""
     row_length: int = 128
     """Tokens in a row, T."""
     learning_rate: float = 3e-3
@@ -40,36 +45,50 @@ class PretrainSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "row_length", "learning_rate", "max_grad_norm"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
+        check_settings(
+            self,
+            positive=(
+                "steps", "batch_size", "micro_batch", "row_length", "learning_rate", "max_grad_norm",
+            ),
+            non_negative=("warmup_steps", "weight_decay", "seed"),
+        )  # fmt: skip
 
 
 def train_language_model(
-    policy: Policy, documents: Iterable[str], settings: PretrainSettings
+    policy: Policy,
+    documents: Iterable[str],
+    settings: PretrainSettings,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 100,
 ) -> History:
-    """Train `policy.model` in place on `documents`; logs the loss in nats per token."""
-    model = policy.model.train()
+    """Train `policy.model` in place on `documents`; logs loss (nats per token), grad_norm and seconds.
+
+    checkpoint: a folder; the same call on it goes on where a killed run was (see `training.checkpoint`),
+    for which `documents` must begin anew. Dropout acts in training; the model is left in eval mode. A
+    run whose documents come to an end stops there and says so.
+    """
+    model, history = policy.model, History()
     optimizer = torch.optim.AdamW(
         model.parameters(), settings.learning_rate, (0.9, 0.95), weight_decay=settings.weight_decay
     )
-    history, progress = History(), Progress("pre-training", settings.steps)
-    rows = packed_rows(policy, documents, settings.batch_size, settings.row_length)
-    started = time.perf_counter()
+    blocks = CountedStream(packed_rows(policy, documents, settings.batch_size, settings.row_length))
+    parts = {"policy": model, "optimizer": optimizer, "blocks": blocks}
+    kept = Checkpoint(checkpoint, checkpoint_every, settings, history, parts)
 
-    def do_step(step: int) -> None:
-        token_ids = next(rows)
-        rate = cosine(step, settings.steps, settings.warmup_steps) * settings.learning_rate
-        set_learning_rate(optimizer, rate)
-        loss = next_token_loss(policy, token_ids)
-        optimizer_step(loss, optimizer, settings.max_grad_norm, f"step {step}")
-        history.log(step, loss=loss.item(), seconds=time.perf_counter() - started)
-        progress.update(step + 1, loss=loss.item())
+    def parts_of(step: int) -> Iterator[Part]:
+        block = next(blocks, None)
+        if block is None:
+            raise OutOfData(
+                f"documents filled {step} of {settings.steps} batches: give more of them"
+            )
+        for rows in in_parts(block, settings.micro_batch):
+            yield Part(next_token_loss(policy, rows), len(rows))
 
-    run_steps(range(settings.steps), do_step, history)
-    progress.close()
-    model.eval()
-    return history
+    return supervised(
+        "pre-training", model, optimizer, range(settings.steps), parts_of, settings, history, kept,
+        factor=cosine, dropout=True,
+    )  # fmt: skip
 
 
 def next_token_loss(policy: Policy, token_ids: Tensor) -> Tensor:
@@ -96,7 +115,8 @@ def document_loss(
         ValueError: too few documents for that many rows.
     """
     rows = packed_rows(policy, documents, batch_size, row_length)
-    found = [next_token_loss(policy, block) for block in itertools.islice(rows, batches)]
+    with evaluating(policy):
+        found = [next_token_loss(policy, block) for block in itertools.islice(rows, batches)]
     if len(found) < max(1, batches):
         raise ValueError(
             f"documents must fill {batches} batches of {batch_size} rows of {row_length} tokens; "
@@ -108,14 +128,29 @@ def document_loss(
 def packed_rows(
     policy: Policy, documents: Iterable[str], batch_size: int, row_length: int
 ) -> Iterator[Tensor]:
-    """Batches (B, T + 1) of token ids: documents end to end, each after an end-of-text token."""
-    from ..lm.tokenizer import END_OF_TEXT
-
-    boundary = policy.tokenizer.convert_tokens_to_ids(END_OF_TEXT)
+    """Batches (B, T + 1) of token ids: documents end to end, each after a boundary (`document_boundary`)."""
+    boundary = document_boundary(policy)
     needed = batch_size * (row_length + 1)
     stream: list[int] = []
     for document in documents:
-        stream += [boundary, *policy.tokenizer.encode(document, add_special_tokens=False)]
+        stream += [*boundary, *policy.tokenizer.encode(document, add_special_tokens=False)]
         while len(stream) >= needed:
             block, stream = stream[:needed], stream[needed:]
             yield torch.tensor(block, device=policy.device).view(batch_size, -1)
+
+
+def document_boundary(policy: Policy) -> list[int]:
+    """What stands before each document: the end-of-text token, else the tokenizer's eos, else its bos.
+
+    Empty for a tokenizer without any; an unknown token never stands for one.
+    """
+    from ..lm.tokenizer import END_OF_TEXT
+
+    tokenizer = policy.tokenizer
+    for token in (END_OF_TEXT, tokenizer.eos_token, tokenizer.bos_token):
+        number = tokenizer.convert_tokens_to_ids(token) if token is not None else None
+        if number is not None and (
+            token == tokenizer.unk_token or number != tokenizer.unk_token_id
+        ):
+            return [number]
+    return []

@@ -48,11 +48,17 @@ class Progress:
             self.shown = seconds
             self._show()
 
-    def close(self) -> None:
-        """Show the last line once more, in full."""
+    def close(self, *sentences: str | None) -> None:
+        """Show the last line once more, in full; below it what went wrong, on a terminal or not."""
+        said = [f"{self.label}: {sentence}" for sentence in sentences if sentence]
+        self.line = "\n".join([self.line, *said] if self.line else said)
         self._show()
-        if self.handle is None and not self.silent and sys.stderr.isatty():
+        if self.handle is not None or self.silent:
+            return
+        if sys.stderr.isatty():
             print(file=sys.stderr)
+        elif said:
+            print("\n".join(said), file=sys.stderr)
 
     def _show(self) -> None:
         if self.handle is not None:

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..lm.modes import evaluating
 from ..objectives import bradley_terry_loss, outcome_loss, process_loss
 from ..rewards import RewardModel, TokenScorer
-from ..world import Preference
-from .guards import optimizer_step, run_steps
+from ..world import Preference, Stepwise, Unpaired
+from .checkpoint import Checkpoint, digest
+from .checks import check_settings
+from .examples import as_row, with_flaws_noted, without_ties
 from .history import History
-from .progress import Progress
-from .schedule import linear, set_learning_rate
+from .loop import Part, in_parts, supervised
+from .rows import as_preferences, as_stepwise, as_unpaired
 from .sft import epochs_of_batches
+
+STANDARDIZED_ON = 256
+"""Pairs on whose answers a reward model is standardized."""
 
 
 @dataclass
 class RewardModelSettings:
-    """Settings of the reward-model trainers.
+    """Settings of the reward-model trainers. The rate is for models of a few million parameters; 5e-6 to
+    2e-5 are usual from 100M parameters on.
 
     Raises:
         ValueError: a number out of range.
@@ -32,62 +40,92 @@ class RewardModelSettings:
     """Passes over the data. One is the field's habit: a second one mostly memorises the noise."""
     batch_size: int = 32
     """Pairs (or worked answers) in a batch, B."""
+    micro_batch: int | None = None
+    """Pairs (or answers) in one forward pass; None: the whole batch. It changes memory, not the gradient."""
     learning_rate: float = 1e-3
     """Peak; linear warm-up, then linear decay."""
     warmup_steps: int = 10
+    weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     margin_weight: float = 0.0
-    """m in [RM-2]: the margin is m times the Likert score. 0 is the plain loss."""
+    """m in [RM-2]: the margin is m times how much better the chosen answer is (`Preference.margin`). 0 is
+    the plain loss."""
+    center_coefficient: float = 0.0
+    """Adds this times the mean of (chosen + rejected reward)^2, which holds rewards near 0 (Eisenstein et
+    al., 2023); 0.01 is usual."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "max_grad_norm"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
-        if self.margin_weight < 0:
-            raise ValueError(f"margin_weight must be 0 or more; got {self.margin_weight}")
+        check_settings(
+            self,
+            positive=("epochs", "batch_size", "micro_batch", "learning_rate", "max_grad_norm"),
+            non_negative=(
+                "warmup_steps", "weight_decay", "margin_weight", "center_coefficient", "seed",
+            ),
+        )  # fmt: skip
 
 
 def train_reward_model(
     model: RewardModel,
-    pairs: Sequence[Preference],
+    pairs: Sequence[Preference] | Any,
     settings: RewardModelSettings | None = None,
-    held_out: Sequence[Preference] | None = None,
+    held_out: Sequence[Preference] | Any | None = None,
     evaluate_every: int = 0,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 10,
 ) -> History:
-    """Fit `model` in place to comparisons by [RM-1] (or [RM-2] with a margin weight).
+    """Fit `model` in place to comparisons by [RM-1] (or [RM-2] with a margin weight), without dropout.
 
-    Ties are left out: they say nothing about which answer is better. Afterwards the rewards are
-    standardized on the answers of `pairs`. Logs `loss` and `accuracy` of each batch, and
-    `held_out_accuracy` and `held_out_loss` every `evaluate_every` steps (0: at the end only).
-    Source: book `c/05-reward-models`.
+    pairs: `Preference`s, rows with the columns prompt, chosen and rejected, or a `datasets.Dataset`. Ties
+    and pairs of equal answers are left out and counted in `history.warnings`: they say nothing about
+    which is better. Afterwards the rewards are standardized on the answers of `pairs`. checkpoint: a
+    folder; the same call on it goes on where a killed run was (see `training.checkpoint`). Logs `loss`
+    and `accuracy` of each batch, and `held_out_accuracy` and `held_out_loss` every `evaluate_every`
+    steps (0: at the end only). Source: book `c/05-reward-models`.
 
     Raises:
-        ValueError: no pairs that are not ties.
+        ValueError: no pairs that are not ties; rows that are no comparisons; a checkpoint of another run.
     """
-    settings = settings or RewardModelSettings()
-    pairs = [pair for pair in pairs if not pair.tie]
-    if not pairs:
-        raise ValueError("pairs must hold at least one comparison that is not a tie")
+    settings, history = settings or RewardModelSettings(), History()
+    pairs = without_ties(with_flaws_noted(as_preferences(pairs), history), history)
+    unseen = as_preferences(held_out) if held_out is not None and len(held_out) else []
 
-    def loss_of(rows: list[int]) -> tuple[Tensor, dict[str, float]]:
+    def part_of(rows: Sequence[int]) -> Part:
         batch = [pairs[i] for i in rows]
         chosen, rejected = score_pairs(model, batch)
-        margin = None
-        if settings.margin_weight:
-            margin = settings.margin_weight * chosen.new_tensor([pair.margin for pair in batch])
-        loss = bradley_terry_loss(chosen, rejected, margin)
-        return loss, {"accuracy": (chosen > rejected).float().mean().item()}
+        accuracy = (chosen > rejected).float().mean().item()
+        return Part(pair_loss(chosen, rejected, batch, settings), len(rows), {"accuracy": accuracy})
 
     def evaluate() -> dict[str, float]:
-        return evaluate_pairs(model, held_out) if held_out else {}
+        return evaluate_pairs(model, unseen) if unseen else {}
 
-    history = _fit(model, len(pairs), loss_of, evaluate, evaluate_every, settings, "reward model")
+    _fit(
+        "reward model", model, pairs, part_of, settings, history,
+        (checkpoint, checkpoint_every), evaluate, evaluate_every,
+    )  # fmt: skip
     if history.stopped is None:
-        sample = pairs[:256]
-        texts = [pair.chosen for pair in sample] + [pair.rejected for pair in sample]
-        model.standardize(model.score_texts([pair.prompt for pair in sample] * 2, texts))
+        standardize_on(model, pairs[:STANDARDIZED_ON])
     return history
+
+
+def pair_loss(
+    chosen: Tensor, rejected: Tensor, pairs: Sequence[Preference], settings: RewardModelSettings
+) -> Tensor:
+    """The loss of a batch of rewards (B,), as the settings say."""
+    margin = None
+    if settings.margin_weight:
+        margin = settings.margin_weight * chosen.new_tensor([pair.margin for pair in pairs])
+    loss = bradley_terry_loss(chosen, rejected, margin)
+    if settings.center_coefficient:
+        loss = loss + settings.center_coefficient * (chosen + rejected).square().mean()
+    return loss
+
+
+def standardize_on(model: RewardModel, pairs: Sequence[Preference]) -> None:
+    """Give the answers of these pairs rewards of mean 0 and deviation 1, scored in bounded batches."""
+    texts = [pair.chosen for pair in pairs] + [pair.rejected for pair in pairs]
+    model.standardize(model.score_texts([pair.prompt for pair in pairs] * 2, texts))
 
 
 def score_pairs(model: RewardModel, pairs: Sequence[Preference]) -> tuple[Tensor, Tensor]:
@@ -99,9 +137,10 @@ def score_pairs(model: RewardModel, pairs: Sequence[Preference]) -> tuple[Tensor
 
 @torch.no_grad()
 def evaluate_pairs(model: RewardModel, pairs: Sequence[Preference]) -> dict[str, float]:
-    """Loss and accuracy on comparisons that are not ties; equal rewards count half."""
+    """Loss and accuracy on comparisons that are not ties, without dropout; equal rewards count half."""
     pairs = [pair for pair in pairs if not pair.tie]
-    scored = [score_pairs(model, pairs[i : i + 64]) for i in range(0, len(pairs), 64)]
+    with evaluating(model):
+        scored = [score_pairs(model, some) for some in in_parts(pairs, 64)]
     chosen, rejected = (torch.cat(part) for part in zip(*scored, strict=True))
     right = (chosen > rejected).float() + 0.5 * (chosen == rejected).float()
     return {
@@ -112,35 +151,58 @@ def evaluate_pairs(model: RewardModel, pairs: Sequence[Preference]) -> dict[str,
 
 def train_outcome_model(
     model: TokenScorer,
-    examples: Sequence[tuple],
+    examples: Sequence[Unpaired] | Sequence[tuple] | Any,
     settings: RewardModelSettings | None = None,
     level: str = "token",
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 10,
 ) -> History:
-    """Fit an `OutcomeModel` to (prompt, answer, correct) examples by [RM-5]. Logs loss, accuracy."""
-    settings = settings or RewardModelSettings()
+    """Fit an `OutcomeModel` to answers judged right or wrong, by [RM-5]. Logs loss, accuracy.
 
-    def loss_of(rows: list[int]) -> tuple[Tensor, dict[str, float]]:
+    examples: (prompt, answer, correct), `Unpaired`s, rows with the columns prompt, completion and label,
+    or a `datasets.Dataset`. checkpoint: as in `train_reward_model`.
+
+    Raises:
+        ValueError: no examples; a checkpoint of another run.
+    """
+    settings, history = settings or RewardModelSettings(), History()
+    examples = with_flaws_noted(as_unpaired(examples), history)
+
+    def part_of(rows: Sequence[int]) -> Part:
         prompts, texts, correct = zip(*(examples[i] for i in rows), strict=True)
         rollout = model.encode(prompts, texts)
-        logits, mask = model.token_scores(rollout), rollout.completion_mask
-        target = logits.new_tensor(correct, dtype=torch.float32)
+        logits, mask = model.token_scores(rollout), rollout.loss_mask
+        target = logits.new_tensor([float(c) for c in correct])
         mean_logit = (logits * mask).sum(1) / mask.sum(1)
         accuracy = ((mean_logit > 0) == (target > 0.5)).float().mean().item()
-        return outcome_loss(logits, target, mask, level), {"accuracy": accuracy}
+        return Part(outcome_loss(logits, target, mask, level), len(rows), {"accuracy": accuracy})
 
-    return _fit(model, len(examples), loss_of, dict, 0, settings, "outcome model")
+    kept = (checkpoint, checkpoint_every)
+    return _fit("outcome model", model, examples, part_of, settings, history, kept)
 
 
 def train_process_model(
-    model: TokenScorer, examples: Sequence[tuple], settings: RewardModelSettings | None = None
+    model: TokenScorer,
+    examples: Sequence[Stepwise] | Sequence[tuple] | Any,
+    settings: RewardModelSettings | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 10,
 ) -> History:
-    """Fit a `ProcessModel` to (prompt, steps, labels) examples by [RM-6].
+    """Fit a `ProcessModel` to answers judged step by step, by [RM-6]. Logs loss, accuracy.
 
-    steps: texts that joined by spaces are the answer; labels: 0 bad, 1 neutral, 2 good for each.
+    examples: (prompt, steps, labels), `Stepwise`s, rows with the columns prompt, completions and labels, or
+    a `datasets.Dataset`. steps: texts that joined by spaces are the answer; labels: 0 bad, 1 neutral,
+    2 good for each. checkpoint: as in `train_reward_model`.
+
+    Raises:
+        ValueError: no examples; a checkpoint of another run.
     """
-    settings = settings or RewardModelSettings()
+    settings, history = settings or RewardModelSettings(), History()
+    examples = with_flaws_noted(as_stepwise(examples), history)
 
-    def loss_of(rows: list[int]) -> tuple[Tensor, dict[str, float]]:
+    def part_of(rows: Sequence[int]) -> Part:
         prompts, steps, labels = zip(*(examples[i] for i in rows), strict=True)
         rollout = model.encode(prompts, [" ".join(s) for s in steps])
         targets = step_targets(model, steps, labels, rollout.completion_mask.shape[1])
@@ -148,9 +210,10 @@ def train_process_model(
         logits = model.token_scores(rollout)
         marked = targets != -100
         accuracy = (logits.argmax(-1)[marked] == targets[marked]).float().mean().item()
-        return process_loss(logits, targets), {"accuracy": accuracy}
+        return Part(process_loss(logits, targets), float(marked.sum()), {"accuracy": accuracy})
 
-    return _fit(model, len(examples), loss_of, dict, 0, settings, "process model")
+    kept = (checkpoint, checkpoint_every)
+    return _fit("process model", model, examples, part_of, settings, history, kept)
 
 
 def step_targets(model: TokenScorer, steps: Sequence, labels: Sequence, length: int) -> Tensor:
@@ -177,30 +240,33 @@ def score_steps(model: TokenScorer, prompt, steps: Sequence[str]) -> Tensor:
     return probabilities[:, 2] - probabilities[:, 0]
 
 
-def _fit(model, n, loss_of, evaluate, evaluate_every, settings, label) -> History:
-    """The loop that all reward models share: batches, schedule, update, log."""
-    if n == 0:
+def _fit(
+    label: str,
+    model: TokenScorer,
+    rows: Sequence,
+    part_of: Callable[[Sequence[int]], Part],
+    settings: RewardModelSettings,
+    history: History,
+    kept: tuple[str | Path | None, int],
+    evaluate: Callable[[], dict[str, float]] = dict,
+    evaluate_every: int = 0,
+) -> History:
+    """What all reward models share: AdamW, batches of rows in parts, and the checkpoint."""
+    if len(rows) == 0:
         raise ValueError("examples must not be empty")
-    model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=0.01)
-    batches = list(epochs_of_batches(n, settings))
-    history, progress = History(), Progress(label, len(batches))
-    started = time.perf_counter()
+    optimizer = torch.optim.AdamW(
+        model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    parts, facts = (
+        {"model": model, "optimizer": optimizer},
+        {"data": lambda: digest(map(as_row, rows))},
+    )
+    checkpoint = Checkpoint(*kept, settings, history, parts, facts=facts)
 
-    def do_step(numbered: tuple[int, list[int]]) -> None:
-        step, rows = numbered
-        rate = linear(step, len(batches), settings.warmup_steps) * settings.learning_rate
-        set_learning_rate(optimizer, rate)
-        loss, metrics = loss_of(rows)
-        optimizer_step(loss, optimizer, settings.max_grad_norm, f"step {step}")
-        last = step + 1 == len(batches)
-        if last or (evaluate_every and step % evaluate_every == 0):
-            metrics |= evaluate()
-        seconds = time.perf_counter() - started
-        history.log(step, loss=loss.item(), **metrics, seconds=seconds)
-        progress.update(step + 1, loss=loss.item(), accuracy=metrics["accuracy"])
+    def parts_of(batch: list[int]) -> Iterator[Part]:
+        return map(part_of, in_parts(batch, settings.micro_batch))
 
-    run_steps(enumerate(batches), do_step, history)
-    progress.close()
-    model.eval()
-    return history
+    return supervised(
+        label, model, optimizer, list(epochs_of_batches(len(rows), settings)), parts_of, settings,
+        history, checkpoint, evaluate=evaluate, evaluate_every=evaluate_every,
+    )  # fmt: skip

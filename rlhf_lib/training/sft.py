@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..lm import Policy, Rollout
-from .guards import optimizer_step, run_steps
+from ..lm.modes import evaluating
+from ..world import Demonstration
+from .checkpoint import Checkpoint, digest
+from .checks import check_settings
+from .examples import with_flaws_noted
 from .history import History
-from .progress import Progress
-from .schedule import linear, set_learning_rate
+from .loop import Part, in_parts, supervised
+from .rows import as_demonstrations
+
+SCORED_AT_ONCE = 128
+"""Demonstrations in one forward pass of a measurement."""
 
 
 @dataclass
 class SFTSettings:
-    """Settings of `train_sft`.
+    """Settings of `train_sft`. The rate is for models of a few million parameters; 1e-5 to 5e-5 are usual
+    from 100M parameters on, and 1e-4 to 3e-4 for LoRA.
 
     Raises:
         ValueError: a number out of range.
@@ -29,56 +38,73 @@ class SFTSettings:
     """Passes over the demonstrations."""
     batch_size: int = 64
     """Demonstrations in a batch, B."""
+    micro_batch: int | None = None
+    """Demonstrations in one forward pass; None: the whole batch. It changes memory, not the gradient."""
     learning_rate: float = 1e-3
     """Peak; linear warm-up, then linear decay."""
     warmup_steps: int = 20
+    weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "learning_rate", "max_grad_norm"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
+        check_settings(
+            self,
+            positive=("epochs", "batch_size", "micro_batch", "learning_rate", "max_grad_norm"),
+            non_negative=("warmup_steps", "weight_decay", "seed"),
+        )
 
 
 def train_sft(
     policy: Policy,
-    demonstrations: Sequence[tuple],
+    demonstrations: Sequence[Demonstration] | Sequence[tuple] | Any,
     settings: SFTSettings | None = None,
-    held_out: Sequence[tuple] | None = None,
+    held_out: Sequence[Demonstration] | Sequence[tuple] | Any | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 10,
 ) -> History:
-    """Fine-tune `policy` in place on (prompt, answer) pairs. Source: book `c/04-instruction-tuning`.
+    """Fine-tune `policy` in place on demonstrations. Source: book `c/04-instruction-tuning`.
 
-    Logs `loss` (nats per completion token) and, at the end, `held_out_loss`.
+    demonstrations: (prompt, answer) pairs, `Demonstration`s, rows with the columns prompt and
+    completion, or a `datasets.Dataset` of such rows. checkpoint: a folder; the same call on it goes on where a killed run
+    was (see `training.checkpoint`). Logs `loss` (nats per completion token), grad_norm, seconds and, at
+    the end, `held_out_loss`. The model's dropout acts in training; it is left in eval mode.
 
     Raises:
-        ValueError: no demonstrations.
+        ValueError: no demonstrations, or rows that are none; a checkpoint of another run.
     """
     settings = settings or SFTSettings()
-    if len(demonstrations) == 0:
+    history = History()
+    rows = with_flaws_noted(as_demonstrations(demonstrations), history)
+    if not rows:
         raise ValueError("demonstrations must hold at least one (prompt, answer) pair")
-    model = policy.model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), settings.learning_rate, weight_decay=0.0)
-    batches = list(epochs_of_batches(len(demonstrations), settings))
-    history, progress = History(), Progress("fine-tuning", len(batches))
-    started = time.perf_counter()
+    unseen = as_demonstrations(held_out) if held_out is not None and len(held_out) else []
+    optimizer = torch.optim.AdamW(
+        policy.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
+    )
+    parts = {"policy": policy.model, "optimizer": optimizer}
+    facts = {"demonstrations": lambda: digest(rows)}
+    kept = Checkpoint(checkpoint, checkpoint_every, settings, history, parts, facts=facts)
 
-    def do_step(numbered: tuple[int, list[int]]) -> None:
-        step, rows = numbered
-        rate = linear(step, len(batches), settings.warmup_steps) * settings.learning_rate
-        set_learning_rate(optimizer, rate)
-        prompts, texts = zip(*(demonstrations[i] for i in rows), strict=True)
-        loss = completion_loss(policy, policy.encode_completions(prompts, texts))
-        optimizer_step(loss, optimizer, settings.max_grad_norm, f"step {step}")
-        history.log(step, loss=loss.item(), seconds=time.perf_counter() - started)
-        progress.update(step + 1, loss=loss.item())
+    def parts_of(batch: list[int]) -> Iterator[Part]:
+        for some in in_parts(batch, settings.micro_batch):
+            rollout = encode_demonstrations(policy, [rows[i] for i in some])
+            yield Part(completion_loss(policy, rollout), float(rollout.loss_mask.sum()))
 
-    run_steps(enumerate(batches), do_step, history)
-    if held_out and history.rows:
-        history.rows[-1]["held_out_loss"] = held_out_loss(policy, held_out)
-    progress.close()
-    model.eval()
-    return history
+    def evaluate() -> dict[str, float]:
+        return {"held_out_loss": held_out_loss(policy, unseen)} if unseen else {}
+
+    return supervised(
+        "fine-tuning", policy.model, optimizer, list(epochs_of_batches(len(rows), settings)),
+        parts_of, settings, history, kept, dropout=True, evaluate=evaluate,
+    )  # fmt: skip
+
+
+def encode_demonstrations(policy: Policy, demonstrations: Sequence) -> Rollout:
+    """Prompts and answers as a rollout, an end token after each answer."""
+    prompts, texts = zip(*demonstrations, strict=True)
+    return policy.encode_completions(prompts, texts)
 
 
 def completion_loss(policy: Policy, rollout: Rollout) -> Tensor:
@@ -86,25 +112,28 @@ def completion_loss(policy: Policy, rollout: Rollout) -> Tensor:
 
     Equation: [SFT-1].
     """
-    return -policy.logprobs(rollout).sum() / rollout.completion_mask.sum()
+    return -(policy.logprobs(rollout) * rollout.loss_mask).sum() / rollout.loss_mask.sum()
 
 
 @torch.no_grad()
-def held_out_loss(policy: Policy, demonstrations: Sequence[tuple]) -> float:
-    """`completion_loss` over unseen (prompt, answer) pairs, in batches of 128."""
+def held_out_loss(policy: Policy, demonstrations: Sequence) -> float:
+    """`completion_loss` over unseen (prompt, answer) pairs, without dropout, in bounded batches."""
     total, tokens = 0.0, 0.0
-    for start in range(0, len(demonstrations), 128):
-        prompts, texts = zip(*demonstrations[start : start + 128], strict=True)
-        rollout = policy.encode_completions(prompts, texts)
-        total -= float(policy.logprobs(rollout).sum())
-        tokens += float(rollout.completion_mask.sum())
+    with evaluating(policy):
+        for some in in_parts(demonstrations, SCORED_AT_ONCE):
+            rollout = encode_demonstrations(policy, some)
+            count = float(rollout.loss_mask.sum())
+            total, tokens = total + count * float(completion_loss(policy, rollout)), tokens + count
     return total / tokens
 
 
 def epochs_of_batches(n: int, settings) -> Iterator[list[int]]:
-    """Shuffled batches of row numbers for `settings.epochs` passes (the last may be a part of one)."""
+    """Shuffled batches of row numbers for `settings.epochs` passes (the last may be a part of one).
+
+    They follow from n and the seed alone, so that a resumed run sees the same.
+    """
     rng = random.Random(settings.seed)
-    left = round(settings.epochs * n)
+    left = max(1, round(settings.epochs * n))
     while left > 0:
         order = rng.sample(range(n), n)[:left]
         for start in range(0, len(order), settings.batch_size):

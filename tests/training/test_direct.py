@@ -197,8 +197,8 @@ def test_ktos_reference_point_is_of_answers_to_other_prompts(tiny):
 
 
 def test_rebel_takes_its_gaps_from_a_reward(tiny):
-    def reward(prompts, texts):
-        return torch.tensor([float(len(text)) for text in texts])
+    def reward(rollout):
+        return [len(text) for text in rollout.texts]
 
     trainer = DirectTrainer(tiny, DirectSettings(loss="rebel"), reward=reward)
     assert trainer.prepare(PAIRS).gaps.tolist() == [9.0 - 3.0, 6.0 - 11.0]
@@ -211,17 +211,20 @@ def test_held_out_numbers_come_as_often_as_asked(tiny):
     assert steps == [0, 2, 4]
 
 
-def test_a_broken_run_keeps_the_last_good_weights(tiny):
-    settings = DirectSettings(loss="rebel", **FAST)
-    calls = []
-
-    def reward(prompts, texts):
-        calls.append(1)
-        return torch.full((len(texts),), float("nan"))
-
+def test_a_reward_that_is_no_number_is_refused_before_anything_is_trained(tiny):
     before = [p.clone() for p in tiny.model.parameters()]
-    history = train_direct(tiny, MANY, settings, reward=reward)
-    assert calls and "step 0" in history.stopped and "not finite" in history.stopped
+    for reward in (lambda r: torch.full((r.batch_size,), float("nan")), lambda r: torch.ones(1)):
+        with pytest.raises(ValueError, match="reward"):
+            train_direct(tiny, MANY, DirectSettings(loss="rebel", **FAST), reward=reward)
+    assert all(torch.equal(a, b) for a, b in zip(before, tiny.model.parameters(), strict=True))
+
+
+def test_a_broken_run_says_so_and_keeps_the_last_good_weights(tiny, capsys):
+    before = [p.clone() for p in tiny.model.parameters()]
+    infinite = [replace(pair, stated_margin=float("inf")) for pair in MANY]
+    history = train_direct(tiny, infinite, DirectSettings(loss="rebel", **FAST))
+    assert "step 0" in history.stopped and "not finite" in history.stopped
+    assert "rebel: stopped early, step 0" in capsys.readouterr().err
     assert all(torch.equal(a, b) for a, b in zip(before, tiny.model.parameters(), strict=True))
 
 
@@ -234,6 +237,12 @@ def test_a_broken_run_keeps_the_last_good_weights(tiny):
         ({"nll_weight": -1.0}, "nll_weight must be 0 or more"),
         ({"label_smoothing": 0.5}, "label_smoothing must lie in"),
         ({"rounds": 0}, "rounds must be positive"),
+        ({"micro_batch": 0}, "micro_batch must be positive"),
+        ({"warmup_steps": -1}, "warmup_steps must be 0 or more"),
+        ({"weight_decay": -0.1}, "weight_decay must be 0 or more"),
+        ({"epochs": "2"}, "epochs must be a number"),
+        ({"seed": 0.5}, "seed must be a whole number"),
+        ({"rounds": 3, "loss": "kto", "prompts_per_round": 1}, "prompts_per_round must be 2"),
     ],
 )
 def test_wrong_settings_are_named(changes, named):
