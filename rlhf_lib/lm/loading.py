@@ -2,42 +2,112 @@
 
 from __future__ import annotations
 
-import json
+import difflib
+import os
 import re
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
 
 from ..runtime import data_path, get_device
-from .decoder import Decoder
+from .adapters import LoRA, add_lora, load_adapter
+from .decoder import Decoder, DecoderConfig
+from .folders import read_json
 from .policy import Policy
 from .tokenizer import load_tokenizer
+from .transformers_model import TransformersModel
 
-SMOLLM2 = Path.home() / ".cache" / "rlhf-workbook" / "smollm2-135m-instruct"
+CACHE = Path(os.environ.get("RLHF_CACHE", Path.home() / ".cache" / "rlhf-workbook"))
+"""Where `make smollm2` puts the model; `RLHF_CACHE` names another folder."""
+
+SMOLLM2 = CACHE / "smollm2-135m-instruct"
 POCKET = ("pocket-base", "pocket-sft")
 
+WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+UNWANTED = ["original/*", "onnx/*", "consolidated*"]
+"""Files of a Hub model that are downloaded, and those among them that are not."""
 
-def load_policy(name: str = "pocket-sft", device=None, dtype: torch.dtype | None = None) -> Policy:
+
+def load_policy(
+    name: str | Path = "pocket-sft",
+    device=None,
+    dtype: torch.dtype | None = None,
+    *,
+    revision: str | None = None,
+    token: str | None = None,
+    lora: LoRA | None = None,
+    template_arguments: dict | None = None,
+) -> Policy:
     """Load a policy by name.
 
     name: 'pocket-base' or 'pocket-sft' (or another folder in data/models), 'smollm2' (after
-        `make smollm2`), a local folder in the transformers layout, or a Hub id 'owner/model'.
+        `make smollm2`), a local folder in the transformers layout (also of a LoRA adapter), or a Hub id
+        such as 'gpt2' or 'owner/model'.
     dtype: of the weights; float32 by default, on every device, since small updates vanish in 16 bits
         (`runtime.compute_dtype` says what is calculated in). Others are for models that stay frozen.
+    revision, token: of a Hub model.
+    lora: freeze the weights and train an adapter of this shape.
+    template_arguments: for the chat template, such as {"enable_thinking": False} or {"tools": [...]}.
 
     Raises:
-        ValueError: a name that is none of these.
+        ValueError: a name that is none of these, or a model whose logits or tokens cannot be had.
         FileNotFoundError: a known checkpoint that is not there, with the command that makes it.
         OSError: a Hub model that cannot be had, with what to type instead.
     """
     device = torch.device(device) if device is not None else get_device()
-    folder = find_checkpoint(name)
-    source = folder if folder is not None else name
-    model, tokenizer = load_local(folder) if folder is not None else load_from_hub(name)
-    if tokenizer.pad_token_id is None or tokenizer.eos_token_id is None:
-        raise ValueError(f"the tokenizer of {source} needs a pad_token and an eos_token")
-    return Policy(model.to(dtype or torch.float32), tokenizer, name=name, device=device)
+    name = os.fspath(name)
+    folder = find_checkpoint(name) or download(name, revision, token)
+    policy = _read(folder, name, device, dtype or torch.float32, template_arguments)
+    if lora is None:
+        return policy
+    source = policy.source
+    add_lora(policy, lora).source = source
+    return policy
+
+
+def _read(folder: Path, name: str, device, dtype: torch.dtype, arguments: dict | None) -> Policy:
+    """The policy of a folder: a whole model, or an adapter on its base."""
+    if (folder / "adapter_config.json").exists():
+        return _read_adapter(folder, name, device, dtype, arguments)
+    model, tokenizer = load_local(folder)
+    return Policy(
+        model.to(dtype), tokenizer, name=name, device=device, template_arguments=arguments,
+        generation=read_json(folder / "generation_config.json"), source=str(folder.resolve()),
+    )  # fmt: skip
+
+
+def _read_adapter(folder: Path, name: str, device, dtype: torch.dtype, arguments) -> Policy:
+    """A LoRA adapter on its base model, with the tokenizer that lies beside it, if there is one."""
+    named = read_json(folder / "adapter_config.json").get("base_model_name_or_path")
+    if not named:
+        raise ValueError(f"the adapter in {folder} does not name its base model")
+    try:
+        found = find_base(named, folder)
+    except (OSError, ValueError) as error:
+        raise type(error)(f"the adapter in {folder} needs its base model: {error}") from error
+    policy = _read(found, name, device, dtype, arguments)
+    if (folder / "tokenizer_config.json").exists():
+        policy = Policy(
+            policy.model, load_tokenizer(folder), name, device, arguments, policy.generation,
+            policy.source,
+        )  # fmt: skip
+    return load_adapter(policy, folder)
+
+
+def find_base(named: str, folder: Path) -> Path:
+    """The folder of an adapter's base model, also where both have been moved since, or another machine
+    shipped the same models elsewhere.
+    """
+    last = Path(named).name
+    near = [
+        Path(named),
+        folder / last,
+        folder.parent / last,
+        data_path("models", last),
+        CACHE / last,
+    ]
+    here = [path for path in near if (path / "config.json").exists()]
+    return here[0] if here else find_checkpoint(named) or download(named)
 
 
 def find_checkpoint(name: str) -> Path | None:
@@ -55,7 +125,8 @@ def find_checkpoint(name: str) -> Path | None:
         )
     if Path(name).expanduser().is_dir():
         return _existing(Path(name).expanduser(), "name a folder in the transformers layout")
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", name) and not name.startswith((".", "/")):
+    misspelt = difflib.get_close_matches(name, [*POCKET, "smollm2"]) or name.startswith("pocket")
+    if re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", name) and not misspelt:
         return None
     raise ValueError(
         f"unknown model {name!r}: use {', '.join(map(repr, POCKET))}, 'smollm2', a local folder, or a "
@@ -64,21 +135,22 @@ def find_checkpoint(name: str) -> Path | None:
 
 
 def _existing(folder: Path, remedy: str) -> Path:
-    if not (folder / "config.json").exists():
+    if not any((folder / name).exists() for name in ("config.json", "adapter_config.json")):
         raise FileNotFoundError(f"no checkpoint in {folder}: {remedy}")
     return folder
 
 
 def load_local(folder: Path):
-    """(model, tokenizer) of a folder: our decoder for Llama layouts, transformers for the others."""
-    config = json.loads((folder / "config.json").read_text())
-    if config.get("model_type") == "llama":
-        return Decoder.from_pretrained(folder), load_tokenizer(folder)
-    return TransformersModel.from_pretrained(folder), load_tokenizer(folder)
+    """(model, tokenizer) of a folder: our decoder where it knows all of the config, else transformers'."""
+    try:
+        DecoderConfig.from_dict(read_json(folder / "config.json"))
+    except ValueError:
+        return TransformersModel.from_pretrained(folder), load_tokenizer(folder)
+    return Decoder.from_pretrained(folder), load_tokenizer(folder)
 
 
-def load_from_hub(name: str):
-    """(model, tokenizer) of a Hub id, downloaded by huggingface_hub.
+def download(name: str, revision: str | None = None, token: str | None = None) -> Path:
+    """The folder of a Hub id, downloaded by huggingface_hub.
 
     Raises:
         OSError: it cannot be had; says what to type instead.
@@ -86,69 +158,17 @@ def load_from_hub(name: str):
     from huggingface_hub import snapshot_download
 
     try:
-        patterns = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
-        return load_local(Path(snapshot_download(name, allow_patterns=patterns)))
+        return Path(
+            snapshot_download(
+                name, revision=revision, token=token, allow_patterns=WANTED,
+                ignore_patterns=UNWANTED,
+            )
+        )  # fmt: skip
+    except ValueError:
+        raise
     except Exception as error:  # the Hub client raises many kinds; each means: not to be had
         raise OSError(
-            f"the Hub model {name!r} could not be loaded ({type(error).__name__}). Without a network "
+            f"the Hub model {name!r} could not be had ({type(error).__name__}). Without a network "
             "type load_policy('pocket-sft'), load_policy('smollm2') after `make smollm2`, or the path "
             "of a folder that holds the model"
         ) from error
-
-
-class TransformersModel(nn.Module):
-    """Any causal language model of transformers behind the decoder's interface."""
-
-    def __init__(self, model) -> None:
-        super().__init__()
-        self.inner = model
-        self.config = model.config
-
-    @classmethod
-    def from_pretrained(cls, folder: str | Path) -> TransformersModel:
-        """Load through `AutoModelForCausalLM`; code from a checkpoint is never run."""
-        from transformers import AutoModelForCausalLM
-
-        return cls(AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32))
-
-    def forward(
-        self, token_ids: Tensor, attention_mask: Tensor | None = None, cache=None
-    ) -> Tensor:
-        """Logits (B, T, V)."""
-        return self.logits(self.hidden_states(token_ids, attention_mask, cache))
-
-    def logits(self, hidden: Tensor) -> Tensor:
-        """The LM head."""
-        return self.inner.get_output_embeddings()(hidden)
-
-    def hidden_states(
-        self, token_ids: Tensor, attention_mask: Tensor | None = None, cache=None
-    ) -> Tensor:
-        """Last hidden states (B, T, H); a cache is transformers' own."""
-        inputs = {"input_ids": token_ids, "past_key_values": cache and cache.inner}
-        if attention_mask is not None:
-            positions = (attention_mask.cumsum(1) - 1).clamp(min=0).long()
-            inputs["position_ids"] = positions[:, -token_ids.shape[1] :]
-            inputs["attention_mask"] = attention_mask
-        out = self.inner.base_model(**inputs, use_cache=cache is not None)
-        return out.last_hidden_state
-
-    def new_cache(self, batch_size: int, length: int | None = None):
-        """An empty cache of transformers; it grows by itself."""
-        return _TransformersCache(self.config)
-
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write safetensors in the transformers layout."""
-        self.inner.save_pretrained(folder)
-
-
-class _TransformersCache:
-    """transformers' DynamicCache with the one method that sampling needs besides."""
-
-    def __init__(self, config) -> None:
-        from transformers import DynamicCache
-
-        self.inner = DynamicCache(config=config)
-
-    def select(self, rows: Tensor) -> None:
-        self.inner.batch_select_indices(rows)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .adapters import has_adapters
 from .decoder import Block, Cache, Decoder, attention_bias, rotate, turns
 
 LARGEST = 20_000_000
@@ -22,7 +23,7 @@ def next_token_logits(model, length: int):
     `seen` is 1 on real tokens so far, the new one included. The weights are those of this moment.
     """
     small = isinstance(model, Decoder) and sum(p.numel() for p in model.parameters()) <= LARGEST
-    if small:
+    if small and not has_adapters(model):  # what an adapter adds is in no joined weight
         return JoinedDecoder(model, length)
     return lambda token, seen, cache: model.logits(
         model.hidden_states(token[:, None], seen, cache)[:, -1]

@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from ..runtime import get_device
+from .adapters import drop_adapters, has_adapters, merge_adapters, reference_model, save_adapter
+from .chat import ChatFormat, find_end_tokens, find_pad_token
+from .folders import replacing, write_json
 from .ragged import completion_states
 from .rollout import Rollout
 from .sampling import sample
@@ -20,38 +23,77 @@ class Policy:
 
     A prompt is a `world.Prompt` (anything with `.messages`), a string (one user turn), or a list of
     messages {"role": ..., "content": ...}.
+
+    template_arguments: for the chat template, such as {"enable_thinking": False} or {"tools": [...]}.
+    generation: what generation_config.json says besides, kept for `save`.
+    source: the folder or Hub id whose weights these are; None where they are of no folder.
+    end_tokens: all that end an answer; the first, `end_token`, is written after answers in training.
     """
 
-    def __init__(self, model, tokenizer, name: str = "policy", device=None) -> None:
+    def __init__(
+        self,
+        model,
+        tokenizer,
+        name: str = "policy",
+        device=None,
+        template_arguments: dict | None = None,
+        generation: dict | None = None,
+        source: str | None = None,
+    ) -> None:
         self.device = torch.device(device) if device is not None else get_device()
         self.model = model.to(self.device)
         self.tokenizer = tokenizer
         self.name = name
-        self.pad_token = tokenizer.pad_token_id
-        self.end_token = tokenizer.eos_token_id
-        self._prompt_ids: dict[tuple, list[int]] = {}
+        self.chat = ChatFormat(tokenizer, template_arguments)
+        self.generation, self.source = dict(generation or {}), source
+        size, named = vocabulary_size(model), named_end_tokens(model, self.generation)
+        self.end_tokens = find_end_tokens(tokenizer, self.chat, named, size)
+        self.pad_token = find_pad_token(tokenizer, self.end_token, size)
+        for field, token in self._special_tokens().items():
+            setattr(model.config, field, token)
+
+    @property
+    def end_token(self) -> int:
+        """The token that is written after an answer in training."""
+        return self.end_tokens[0]
+
+    @end_token.setter
+    def end_token(self, token: int) -> None:
+        self.end_tokens = (token,)
+
+    def _special_tokens(self) -> dict[str, int | list[int]]:
+        """The ids that every tool looks for in a checkpoint's configuration."""
+        ends = self.end_token if len(self.end_tokens) == 1 else list(self.end_tokens)
+        found = {"eos_token_id": ends, "pad_token_id": self.pad_token}
+        begin = self.tokenizer.bos_token_id
+        return found if begin is None else {"bos_token_id": begin, **found}
 
     def prompt_ids(self, prompt) -> list[int]:
-        """The token ids of one prompt in the chat template, ready for the assistant's turn."""
-        messages = as_messages(prompt)
-        key = tuple((m["role"], m["content"]) for m in messages)
-        if key not in self._prompt_ids:
-            text = self.tokenizer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=True
+        """The token ids of one prompt in the chat template, ready for the assistant's turn.
+
+        Raises:
+            ValueError: messages that the template cannot write, or a token that the model does not have.
+        """
+        ids = self.chat.prompt_ids(prompt)
+        size = vocabulary_size(self.model)
+        if max(ids) >= size:
+            raise ValueError(
+                f"the tokenizer makes token {max(ids)}, but the model has {size}: they do not belong "
+                "together, or the model's embedding has to be resized"
             )
-            self._prompt_ids[key] = self.tokenizer.encode(text, add_special_tokens=False)
-        return self._prompt_ids[key]
+        return ids
 
     def encode(self, prompts: Sequence) -> tuple[Tensor, Tensor]:
         """Left-padded token ids (B, P) and attention mask (B, P).
 
         Raises:
-            ValueError: no prompts.
+            ValueError: no prompts, or one that is longer than the model's positions.
         """
         if len(prompts) == 0:
             raise ValueError("prompts must hold at least one prompt")
         rows = [self.prompt_ids(prompt) for prompt in prompts]
         width = max(map(len, rows))
+        self.check_length(width, "the longest prompt")
         ids = [[self.pad_token] * (width - len(row)) + row for row in rows]
         mask = [[0.0] * (width - len(row)) + [1.0] * len(row) for row in rows]
         return torch.tensor(ids, device=self.device), torch.tensor(mask, device=self.device)
@@ -68,6 +110,8 @@ class Policy:
     ) -> Rollout:
         """Draw answers; arguments as in `sampling.sample`. Rows i*G .. i*G+G-1 answer prompt i."""
         token_ids, attention_mask = self.encode(prompts)
+        longest = token_ids.shape[1] + max_new_tokens
+        self.check_length(longest, "the longest prompt and max_new_tokens together")
         drawn = sample(
             self.model,
             token_ids,
@@ -77,12 +121,13 @@ class Policy:
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
-            end_token=self.end_token,
+            end_token=self.end_tokens,
             pad_token=self.pad_token,
             seed=seed,
         )
         repeat = samples_per_prompt
-        ends = (drawn.completion_ids == self.end_token) & drawn.completion_mask.bool()
+        ends = torch.isin(drawn.completion_ids, torch.tensor(self.end_tokens, device=self.device))
+        ends = ends & drawn.completion_mask.bool()
         return Rollout(
             prompts=[prompt for prompt in prompts for _ in range(repeat)],
             token_ids=torch.cat((token_ids.repeat_interleave(repeat, 0), drawn.completion_ids), 1),
@@ -107,19 +152,17 @@ class Policy:
     ) -> Rollout:
         """Given answers as a `Rollout` (log-probabilities are left 0): for SFT, reward models, DPO.
 
-        finished: whether the end token follows each text.
+        finished: whether the end token follows each text (one that ends in such a token gets no second).
 
         Raises:
-            ValueError: `prompts` and `texts` differ in length.
+            ValueError: `prompts` and `texts` differ in length, or are too long for the model.
         """
         if len(prompts) != len(texts):
             raise ValueError(f"prompts and texts differ in length: {len(prompts)}, {len(texts)}")
         token_ids, attention_mask = self.encode(prompts)
-        end = [self.end_token] if finished else []
-        rows = [
-            row + end for row in self.tokenizer(list(texts), add_special_tokens=False).input_ids
-        ]
+        rows, ends = self.answer_ids(texts, finished), [[end] for end in self.end_tokens]
         width = max(1, *map(len, rows)) if len(rows) > 1 else max(1, len(rows[0]))
+        self.check_length(token_ids.shape[1] + width, "the longest prompt with its answer")
         ids = [row + [self.pad_token] * (width - len(row)) for row in rows]
         mask = [[1.0] * len(row) + [0.0] * (width - len(row)) for row in rows]
         completion_mask = torch.tensor(mask, device=self.device)
@@ -132,9 +175,36 @@ class Policy:
             logp=torch.zeros_like(completion_mask),
             sampler_logp=torch.zeros_like(completion_mask),
             texts=list(texts),
-            finished=torch.full((len(rows),), finished, device=self.device),
+            finished=torch.tensor([row[-1:] in ends for row in rows], device=self.device),
             tokenizer=self.tokenizer,
         )
+
+    def answer_ids(self, texts: Sequence[str], finished: bool = True) -> list[list[int]]:
+        """Token ids of given answers, the end token after each unless it is there already.
+
+        Raises:
+            ValueError: an answer that is no text.
+        """
+        for number, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise ValueError(f"answer {number} must be a text; got {text!r}")
+        rows = self.tokenizer(list(texts), add_special_tokens=False).input_ids
+        return [self._ended(row) if finished else row for row in rows]
+
+    def _ended(self, row: list[int]) -> list[int]:
+        """Up to the end token; line breaks that a template put after it are left out."""
+        stop = next((i for i, token in enumerate(row) if token in self.end_tokens), None)
+        if stop is not None and not self.tokenizer.decode(row[stop + 1 :]).strip():
+            return row[: stop + 1]
+        return [*row, self.end_token]
+
+    def check_length(self, tokens: int, owner: str) -> None:
+        """Raise a ValueError where `tokens`, the length of `owner`, are more than the model's positions."""
+        positions = getattr(self.model.config, "max_position_embeddings", None)
+        if positions is not None and tokens > positions:
+            raise ValueError(
+                f"{owner} have {tokens} tokens, but the model has {positions} positions: shorten them"
+            )
 
     def completion_logits(self, rollout: Rollout) -> Tensor:
         """Logits (B, T, V) from which each completion token is predicted; at padding they mean nothing."""
@@ -160,31 +230,73 @@ class Policy:
         return logp, empty.masked_scatter(real, entropy)
 
     def copy(self, frozen: bool = False) -> Policy:
-        """A policy with weights of its own; `frozen` ones get no gradient (a reference policy)."""
-        model = copy.deepcopy(self.model).requires_grad_(not frozen)
-        return Policy(model, self.tokenizer, self.name, self.device)
+        """A policy with weights of its own, of which those can be trained that can be here.
+
+        frozen: none of them gets a gradient.
+        """
+        other = copy.copy(self)
+        other.model = copy.deepcopy(self.model)
+        if frozen:
+            other.model.requires_grad_(False)
+        return other
+
+    def reference(self) -> Policy:
+        """What this policy is compared with while it trains: itself as it is now, frozen.
+
+        With a LoRA adapter it is the same model with the adapter switched off: no second copy.
+        """
+        if not has_adapters(self.model):
+            return self.copy(frozen=True)
+        other = copy.copy(self)
+        other.model = reference_model(self.model)
+        return other
+
+    def merge(self) -> Policy:
+        """Add a LoRA adapter into the weights, in place; returns the policy, now an ordinary one."""
+        merge_adapters(self.model)
+        self.source = None
+        return self
 
     def save(self, folder: str | Path) -> None:
-        """Write weights, config and tokenizer in the transformers layout."""
-        self.model.save_pretrained(folder)
-        self.tokenizer.save_pretrained(folder)
+        """Write weights, config and tokenizer in the transformers layout, whole or not at all.
+
+        A policy with a LoRA adapter is saved as peft does: the adapter, and the name of its base model
+        (or, where that is of no folder, the base model in the folder 'base').
+        """
+        with replacing(folder) as part:
+            self.write(part, Path(folder))
+
+    def write(self, part: Path, folder: Path) -> None:
+        """Write all files of a checkpoint into `part`, which is to become `folder`."""
+        if has_adapters(self.model):
+            base = self.source or str(folder.resolve() / "base")
+            save_adapter(self, part, base)
+            if self.source is None or Path(self.source) == Path(base):
+                self._without_adapter().write(part / "base", folder / "base")
+        else:
+            self.model.save_pretrained(part)
+            generation = {**self.generation, **self._special_tokens()}
+            write_json(part / "generation_config.json", generation)
+        self.tokenizer.save_pretrained(part)
+
+    def _without_adapter(self) -> Policy:
+        other = self.copy(frozen=True)
+        drop_adapters(other.model)
+        return other
 
     def __repr__(self) -> str:
         parameters = sum(p.numel() for p in self.model.parameters())
         return f"Policy({self.name!r}, {parameters / 1e6:.2f}M parameters, {self.device})"
 
 
-def as_messages(prompt) -> list[dict[str, str]]:
-    """Any kind of prompt as a list of messages.
+def vocabulary_size(model) -> int:
+    """Number of tokens that the model has an embedding for."""
+    return model.config.vocab_size
 
-    Raises:
-        ValueError: not a prompt.
-    """
-    if isinstance(prompt, str):
-        return [{"role": "user", "content": prompt}]
-    messages = getattr(prompt, "messages", prompt)
-    if not isinstance(messages, list | tuple) or not all("content" in m for m in messages):
-        raise ValueError(
-            f"a prompt is a text, messages, or has .messages; got {type(prompt).__name__}"
-        )
-    return list(messages)
+
+def named_end_tokens(model, generation: dict) -> list[int]:
+    """The end tokens that the model's configuration and generation_config.json name."""
+    theirs = getattr(getattr(model, "inner", None), "generation_config", None)
+    named = [generation.get("eos_token_id"), getattr(model.config, "eos_token_id", None)]
+    named.append(getattr(theirs, "eos_token_id", None))
+    return [i for ids in named for i in (ids if isinstance(ids, list | tuple) else [ids])]

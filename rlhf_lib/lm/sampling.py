@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,7 +35,7 @@ def sample(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
-    end_token: int,
+    end_token: int | Sequence[int],
     pad_token: int,
     seed: int | None = None,
 ) -> Samples:
@@ -42,6 +43,7 @@ def sample(
 
     temperature: 0 takes the likeliest token (its sampler_logp is 0). top_k, top_p: keep only the k
         likeliest tokens, or the smallest set with probability >= top_p.
+    end_token: what ends a completion, one token or several.
     seed: of this call alone; the global random state is left as it was.
 
     Raises:
@@ -72,13 +74,14 @@ def _complete(
     logits, seen = logits[rows], attention_mask[rows]
     batch = torch.arange(len(rows), device=logits.device)  # the row of the result that each is
     alive = torch.ones_like(batch, dtype=torch.bool)
+    ends = torch.as_tensor(end_token, device=logits.device).view(-1)
     ids = torch.full((len(rows), max_new_tokens), pad_token, device=logits.device)
     columns, drawn = (ids, *torch.zeros(3, *ids.shape, device=logits.device)), []
     for step in range(1, max_new_tokens + 1):
         token, logp, sampler_logp = choose(logits)
         drawn.append((token, alive, logp, sampler_logp))
         seen = torch.cat((seen, alive[:, None].to(seen.dtype)), dim=1)
-        alive = alive & (token != end_token)
+        alive = alive & ~torch.isin(token, ends)
         unfinished = int(alive.sum())
         if step == max_new_tokens or unfinished == 0:
             break

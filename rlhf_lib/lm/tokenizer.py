@@ -67,7 +67,10 @@ def load_tokenizer(folder: str | Path) -> PreTrainedTokenizerBase:
     AutoTokenizer loads two seconds' worth of code for models first.
     """
     settings = Path(folder) / "tokenizer_config.json"
-    if settings.exists() and json.loads(settings.read_text()).get("tokenizer_class") in PLAIN:
+    if (
+        settings.exists()
+        and json.loads(settings.read_text(encoding="utf-8")).get("tokenizer_class") in PLAIN
+    ):
         from transformers import PreTrainedTokenizerFast
 
         return PreTrainedTokenizerFast.from_pretrained(folder)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from ..lm import Policy, Rollout
+from ..lm.folders import replacing
 from ..lm.ragged import completion_states
 from ..lm.rollout import last_token
 
@@ -55,9 +56,10 @@ class TokenScorer(nn.Module):
         """Trunk and tokenizer in the transformers layout, and head.safetensors beside them."""
         from safetensors.torch import save_file
 
-        self.backbone.save(folder)
         head = {name: weight.detach().cpu() for name, weight in self.head.state_dict().items()}
-        save_file(head, Path(folder) / "head.safetensors")
+        with replacing(folder) as part:
+            self.backbone.write(part, Path(folder))
+            save_file(head, part / "head.safetensors")
 
     @classmethod
     def load(cls, name: str):
