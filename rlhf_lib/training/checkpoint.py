@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..lm.policy import as_messages
+from ..lm.chat import as_messages
 from .history import History
 
 TENSORS, STATE, COMPLETE, ROWS = (
