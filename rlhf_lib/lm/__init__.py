@@ -11,6 +11,7 @@ from .sampling import Samples, draw, sample, truncate
 from .scoring import EncodedAnswer, answer_logp, encode_answers, score_answers
 from .tokenizer import load_tokenizer, train_tokenizer
 from .transformers_model import TransformersModel
+from .turns import Reply, own_turns
 
 __all__ = [
     "Cache",
@@ -20,6 +21,7 @@ __all__ = [
     "EncodedAnswer",
     "LoRA",
     "Policy",
+    "Reply",
     "Rollout",
     "Samples",
     "TransformersModel",
@@ -30,6 +32,7 @@ __all__ = [
     "encode_answers",
     "evaluating",
     "last_token",
+    "own_turns",
     "load_policy",
     "load_tokenizer",
     "sample",

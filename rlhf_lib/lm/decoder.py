@@ -395,7 +395,18 @@ class Decoder(nn.Module):
         """
         if length is None:
             return GrowingCache(self.config)
-        return Cache(self.config, batch_size, length, like=self.lm_head.weight)
+        weight = self.lm_head.weight
+        return Cache(
+            self.config, batch_size, length, weight.new_empty(0, dtype=active_dtype(weight))
+        )
+
+    def _apply(self, fn, recurse: bool = True) -> Decoder:
+        """Move or cast the model; rotations stay exact, since late positions multiply their rounding."""
+        super()._apply(fn, recurse)
+        exact = rope_frequencies(self.config)
+        if not self.frequencies.is_meta:
+            self.frequencies = exact.to(self.frequencies.device)
+        return self
 
     def _rope(self, token_ids: Tensor, attention_mask: Tensor | None, seen: int, dtype):
         """Cosines and sines (B, 1, T, D) of each token's position, for `rotate`; padding does not count."""
@@ -451,6 +462,14 @@ class Decoder(nn.Module):
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
         text = json.dumps(values, indent=2) + "\n"
         (folder / "config.json").write_text(text, encoding="utf-8")
+
+
+def active_dtype(weight: Tensor) -> torch.dtype:
+    """What matrix products with this weight are calculated in, here and now: autocast's, or its own."""
+    device = weight.device.type
+    if torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device):
+        return torch.get_autocast_dtype(device)
+    return weight.dtype
 
 
 def _initialise(module: nn.Module) -> None:

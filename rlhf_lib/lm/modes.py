@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
+import torch
 from torch import nn
+
+from ..runtime import autocast
 
 
 @contextmanager
@@ -24,6 +27,17 @@ def evaluating(*models) -> Iterator[None]:
     finally:
         for module, training in zip(modules, modes, strict=True):
             module.training = training
+
+
+@contextmanager
+def forward_passes(model, device: torch.device | str) -> Iterator[None]:
+    """Where the library calls a model: under autocast, and in eval mode unless a gradient is asked for.
+
+    A number that no gradient flows through is a measurement, and a measurement is not to be noisy.
+    """
+    measuring = nullcontext() if torch.is_grad_enabled() else evaluating(model)
+    with autocast(device), measuring:
+        yield
 
 
 @contextmanager

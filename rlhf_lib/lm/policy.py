@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -13,9 +13,12 @@ from ..runtime import get_device
 from .adapters import drop_adapters, has_adapters, merge_adapters, reference_model, save_adapter
 from .chat import ChatFormat, find_end_tokens, find_pad_token
 from .folders import replacing, write_json
+from .modes import forward_passes
 from .ragged import completion_states
 from .rollout import Rollout
 from .sampling import sample
+from .token_scores import token_scores
+from .turns import Reply, own_turns
 
 
 class Policy:
@@ -107,8 +110,16 @@ class Policy:
         top_k: int | None = None,
         top_p: float | None = None,
         seed: int | None = None,
+        min_p: float | None = None,
+        reply: Reply | None = None,
+        budget: int | None = None,
+        max_replies: int = 8,
     ) -> Rollout:
-        """Draw answers; arguments as in `sampling.sample`. Rows i*G .. i*G+G-1 answer prompt i."""
+        """Draw answers; arguments as in `sampling.sample`. Rows i*G .. i*G+G-1 answer prompt i.
+
+        With a `reply` (see `replies`, and `turns.Reply` for one of token ids) a completion may hold several
+        turns: `loss_mask` is 0 on what was put in, and `texts` are the policy's own turns, a line each.
+        """
         token_ids, attention_mask = self.encode(prompts)
         longest = token_ids.shape[1] + max_new_tokens
         self.check_length(longest, "the longest prompt and max_new_tokens together")
@@ -121,27 +132,70 @@ class Policy:
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
+            min_p=min_p,
             end_token=self.end_tokens,
             pad_token=self.pad_token,
             seed=seed,
+            reply=reply,
+            budget=budget,
+            max_replies=max_replies,
         )
-        repeat = samples_per_prompt
-        ends = torch.isin(drawn.completion_ids, torch.tensor(self.end_tokens, device=self.device))
-        ends = ends & drawn.completion_mask.bool()
+        ids, mask = (
+            torch.cat((prompt.repeat_interleave(samples_per_prompt, 0), completion), 1)
+            for prompt, completion in (
+                (token_ids, drawn.completion_ids),
+                (attention_mask, drawn.completion_mask),
+            )
+        )
         return Rollout(
-            prompts=[prompt for prompt in prompts for _ in range(repeat)],
-            token_ids=torch.cat((token_ids.repeat_interleave(repeat, 0), drawn.completion_ids), 1),
-            attention_mask=torch.cat(
-                (attention_mask.repeat_interleave(repeat, 0), drawn.completion_mask), 1
-            ),
+            prompts=[prompt for prompt in prompts for _ in range(samples_per_prompt)],
+            token_ids=ids,
+            attention_mask=mask,
             prompt_length=token_ids.shape[1],
             completion_mask=drawn.completion_mask,
             logp=drawn.logp,
             sampler_logp=drawn.sampler_logp,
-            texts=self.decode(drawn.completion_ids),
-            finished=ends.any(1),
+            texts=self._own_texts(drawn.completion_ids, drawn.loss_mask, reply is not None),
+            finished=drawn.finished,
+            loss_mask=drawn.loss_mask,
             tokenizer=self.tokenizer,
         )
+
+    def _own_texts(self, ids: Tensor, own: Tensor, several: bool) -> list[str]:
+        """What the policy wrote itself of completions (B, T), its turns on lines of their own."""
+        if not several:
+            return self.decode(ids)
+        turns = own_turns(ids, own)
+        return ["\n".join(self.tokenizer.batch_decode(t, skip_special_tokens=True)) for t in turns]
+
+    def replies(self, answer: Callable[[str], str | None], role: str = "tool") -> Reply:
+        """A `reply` for `sample` that reads a turn's text and answers with a message of `role`, or None.
+
+        Only the answer is tokenised: the ids that the policy drew stay as they are.
+        """
+
+        def reply(row: int, turn: list[int]) -> list[int] | None:
+            text = answer(self.tokenizer.decode(turn, skip_special_tokens=True))
+            return None if text is None else self.next_turn_ids({"role": role, "content": text})
+
+        return reply
+
+    def next_turn_ids(self, message: dict) -> list[int]:
+        """What the chat template puts between an answer's end token and the next answer: this message.
+
+        Raises:
+            ValueError: a template that does not write an answer before such a message as it stands.
+        """
+        request, answer = {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}
+        before = self.prompt_ids([request]) + self.tokenizer.encode("b", add_special_tokens=False)
+        ids = self.prompt_ids([request, answer, message])
+        if ids[: len(before)] != before:
+            raise ValueError(
+                f"the chat template rewrites an answer that a message of {message['role']!r} follows, "
+                "so the message cannot be put behind tokens that are there already"
+            )
+        after = ids[len(before) :]
+        return after[1:] if after and after[0] in self.end_tokens else after
 
     def decode(self, token_ids: Tensor) -> list[str]:
         """Rows of token ids (B, T) -> texts, without special tokens."""
@@ -208,26 +262,25 @@ class Policy:
 
     def completion_logits(self, rollout: Rollout) -> Tensor:
         """Logits (B, T, V) from which each completion token is predicted; at padding they mean nothing."""
-        return self.model.logits(completion_states(self.model, rollout, before=True))
+        with forward_passes(self.model, self.device):
+            return self.model.logits(completion_states(self.model, rollout, before=True))
 
     def logprobs(
         self, rollout: Rollout, temperature: float = 1.0, with_entropy: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:
         """Log-probabilities (B, T) of the policy's own tokens (`loss_mask`), differentiable; else 0.
 
-        with_entropy: also return the entropy (B, T) of the distribution each was drawn from, in nats.
+        with_entropy: also return the entropy (B, T), differentiable too, of the distribution that each
+            was drawn from. Both in nats and float32, at this temperature.
         """
-        real = rollout.loss_mask > 0  # the LM head sees these tokens alone
-        states = completion_states(self.model, rollout, before=True)[real]
-        logits = self.model.logits(states).float()
-        logp_all = (logits if temperature == 1 else logits / temperature).log_softmax(-1)
-        chosen = logp_all.gather(-1, rollout.completion_ids[real][:, None]).squeeze(-1)
-        empty = torch.zeros(real.shape, device=real.device)
-        logp = empty.masked_scatter(real, chosen)
-        if not with_entropy:
-            return logp
-        entropy = -(logp_all.detach().exp() * logp_all.detach()).sum(-1)
-        return logp, empty.masked_scatter(real, entropy)
+        own = rollout.loss_mask > 0  # the LM head sees these tokens alone
+        with forward_passes(self.model, self.device):
+            states = completion_states(self.model, rollout, before=True)[own]
+            ids = rollout.completion_ids[own]
+            logp, entropy = token_scores(self.model, states, ids, temperature, with_entropy)
+        empty = torch.zeros(own.shape, device=own.device)
+        placed = empty.masked_scatter(own, logp)
+        return (placed, empty.masked_scatter(own, entropy)) if entropy is not None else placed
 
     def copy(self, frozen: bool = False) -> Policy:
         """A policy with weights of its own, of which those can be trained that can be here.

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .decoder import Decoder
+from .modes import forward_passes
 from .rollout import Rollout, end_of
 
 PADDING_ALLOWED = 150
@@ -21,13 +22,22 @@ SHARED_FROM = 3
 """Completions per different prompt from which on a prompt is read once and its keys and values are shared."""
 
 
+TOKENS_AT_ONCE = 16_384
+"""Tokens in a group, padding included, so that memory is bounded however long and many the rows are."""
+
+
 def length_groups(lengths: Sequence[int], largest: int = 256) -> list[list[int]]:
-    """Row numbers in groups of like length, at most `largest` in each and PADDING_ALLOWED in all."""
+    """Row numbers in groups of like length.
+
+    A group has at most `largest` rows, TOKENS_AT_ONCE tokens (or one row) and PADDING_ALLOWED padding.
+    """
     groups: list[list[int]] = []
     tokens = 0
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):
         last = groups[-1] if groups else []
-        if last and len(last) < largest and len(last) * lengths[i] - tokens <= PADDING_ALLOWED:
+        padding = len(last) * lengths[i] - tokens
+        room = len(last) < largest and (len(last) + 1) * lengths[i] <= TOKENS_AT_ONCE
+        if last and room and padding <= PADDING_ALLOWED:
             last.append(i)
             tokens += lengths[i]
         else:
@@ -39,12 +49,14 @@ def length_groups(lengths: Sequence[int], largest: int = 256) -> list[list[int]]
 def completion_states(model, rollout: Rollout, before: bool = False) -> Tensor:
     """Last hidden states (B, T, H) at the completion's tokens; at padding they mean nothing.
 
-    before: at the token before each instead, from which it is predicted.
+    before: at the token before each instead, from which it is predicted. Both ways of getting them equal
+    one padded pass through `Decoder.forward` (tests/lm/test_ragged.py, with gradients).
     """
     first, prompt_of = different_rows(rollout.token_ids[:, : rollout.prompt_length])
-    if isinstance(model, Decoder) and SHARED_FROM * len(first) <= rollout.batch_size:
-        return _behind_shared_prompts(model, rollout, before, first, prompt_of)
-    return _one_by_one(model, rollout, before)
+    with forward_passes(model, rollout.token_ids.device):
+        if isinstance(model, Decoder) and SHARED_FROM * len(first) <= rollout.batch_size:
+            return _behind_shared_prompts(model, rollout, before, first, prompt_of)
+        return _one_by_one(model, rollout, before)
 
 
 def different_rows(ids: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from .modes import forward_passes
 from .next_token import next_token_logits
+from .turns import Reply, Turns
 
 COMPACT_BELOW = 0.75
 """Where fewer than this share of a batch is still unfinished, the finished sequences leave it."""
@@ -17,12 +20,14 @@ COMPACT_BELOW = 0.75
 
 @dataclass
 class Samples:
-    """Completion ids (B, T), mask (B, T) and log-probabilities (B, T); see `Rollout`."""
+    """Completion ids, masks and log-probabilities (B, T), and which rows finished (B,); see `Rollout`."""
 
     completion_ids: Tensor
     completion_mask: Tensor
+    loss_mask: Tensor
     logp: Tensor
     sampler_logp: Tensor
+    finished: Tensor
 
 
 def sample(
@@ -35,37 +40,80 @@ def sample(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float | None = None,
+    min_p: float | None = None,
     end_token: int | Sequence[int],
     pad_token: int,
     seed: int | None = None,
+    reply: Reply | None = None,
+    budget: int | None = None,
+    max_replies: int = 8,
 ) -> Samples:
     """Complete left-padded prompts (B, P); rows i*G .. i*G+G-1 of the result continue prompt i.
 
-    temperature: 0 takes the likeliest token (its sampler_logp is 0). top_k, top_p: keep only the k
-        likeliest tokens, or the smallest set with probability >= top_p.
-    end_token: what ends a completion, one token or several.
+    max_new_tokens: of a completion, those that were put in included.
+    temperature: 0 takes the likeliest token (its sampler_logp is 0). top_k, top_p, min_p: as `truncate`.
+    end_token: one or several; each ends a completion.
     seed: of this call alone; the global random state is left as it was.
+    reply, budget, max_replies: what is put between the model's own tokens, and when (`turns.Turns`).
+
+    The model is in eval mode and under autocast here.
 
     Raises:
         ValueError: a parameter out of range.
     """
-    _check(samples_per_prompt, max_new_tokens, temperature, top_k, top_p)
-    device = token_ids.device
+    _check(samples_per_prompt, max_new_tokens, temperature, top_k, top_p, min_p)
+    if (budget is not None and (reply is None or budget < 1)) or max_replies < 0:
+        raise ValueError(
+            "budget must be 1 or more and needs a reply, and max_replies must be 0 or more; got "
+            f"budget={budget}, reply={reply}, max_replies={max_replies}"
+        )
+    device, rows = token_ids.device, len(token_ids) * samples_per_prompt
     generator = torch.Generator(device).manual_seed(seed) if seed is not None else None
-    choose = partial(draw, temperature=temperature, top_k=top_k, top_p=top_p, generator=generator)
-    with torch.inference_mode():  # quicker than no_grad, but autograd takes nothing made in it:
+    choose = partial(
+        draw, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, generator=generator
+    )
+    turns = Turns(reply, rows, budget, max_replies) if reply is not None else None
+    ends = (end_token,) if isinstance(end_token, int) else tuple(end_token)
+    result = _Result(rows, max_new_tokens, pad_token, device)
+    # inference mode is quicker than no_grad, but autograd takes nothing made in it: copies leave it
+    with torch.inference_mode(), forward_passes(model, device):
         columns = _complete(
-            model, token_ids, attention_mask, samples_per_prompt, max_new_tokens, choose,
-            end_token, pad_token,
-        )  # fmt: skip
-    return Samples(*(column.clone() for column in columns))  # so copies leave it
+            model, token_ids, attention_mask, samples_per_prompt, choose, ends, turns, result
+        )
+    return Samples(*(column.clone() for column in columns))
+
+
+class _Result:
+    """Ids, masks and log-probabilities (B, T) as they fill up, for rows that leave the batch early."""
+
+    def __init__(self, rows: int, width: int, pad_token: int, device) -> None:
+        self.width = width
+        ids = torch.full((rows, width), pad_token, device=device)
+        self.columns = (ids, *torch.zeros(4, rows, width, device=device))
+        self.finished = torch.ones(rows, dtype=torch.bool, device=device)
+        self.drawn: list[tuple[Tensor, ...]] = []
+
+    def store(self, rows: Tensor, stop: int) -> None:
+        """Write what was drawn up to step `stop` into its rows, and empty `drawn`.
+
+        Where a sequence was finished before, padding and zeros stay; so do zeros for the log-probabilities
+        of tokens that were put in.
+        """
+        ids, alive, own, *logps = (
+            torch.stack(parts, dim=1) for parts in zip(*self.drawn, strict=True)
+        )
+        steps = slice(stop - len(self.drawn), stop)
+        news = ((ids, alive), (alive, alive), (own, own), *((logp, own) for logp in logps))
+        for column, (new, where) in zip(self.columns, news, strict=True):
+            column[rows, steps] = torch.where(where, new.to(column.dtype), column[rows, steps])
+        self.drawn.clear()
 
 
 def _complete(
-    model, token_ids, attention_mask, per_prompt, max_new_tokens, choose, end_token, pad_token
+    model, token_ids, attention_mask, per_prompt, choose, ends, turns, result
 ) -> tuple[Tensor, ...]:
     """The fields of `Samples`, in order."""
-    longest = token_ids.shape[1] + max_new_tokens
+    longest = token_ids.shape[1] + result.width
     cache, next_logits = model.new_cache(len(token_ids), longest), next_token_logits(model, longest)
     logits = model.logits(model.hidden_states(token_ids, attention_mask, cache)[:, -1])
     rows = torch.arange(len(token_ids), device=logits.device).repeat_interleave(per_prompt)
@@ -74,36 +122,38 @@ def _complete(
     logits, seen = logits[rows], attention_mask[rows]
     batch = torch.arange(len(rows), device=logits.device)  # the row of the result that each is
     alive = torch.ones_like(batch, dtype=torch.bool)
-    ends = torch.as_tensor(end_token, device=logits.device).view(-1)
-    ids = torch.full((len(rows), max_new_tokens), pad_token, device=logits.device)
-    columns, drawn = (ids, *torch.zeros(3, *ids.shape, device=logits.device)), []
-    for step in range(1, max_new_tokens + 1):
+    for step in range(1, result.width + 1):
         token, logp, sampler_logp = choose(logits)
-        drawn.append((token, alive, logp, sampler_logp))
+        token, own = (token, alive) if turns is None else turns.force(batch, token)
+        own = own & alive
+        result.drawn.append((token, alive, own, logp, sampler_logp))
         seen = torch.cat((seen, alive[:, None].to(seen.dtype)), dim=1)
-        alive = alive & ~torch.isin(token, ends)
+        ended = own & _is_one_of(token, ends)
+        if turns is not None:
+            ended = turns.hear(batch, token, own, ended, result.width - step)
+        alive = alive & ~ended
         unfinished = int(alive.sum())
-        if step == max_new_tokens or unfinished == 0:
+        if step == result.width or unfinished == 0:
             break
         if unfinished < COMPACT_BELOW * len(alive):
-            _store(columns, batch, drawn, step)
+            result.store(batch, step)
             cache.select(rows := alive.nonzero()[:, 0])
             batch, token, seen, alive = (x[rows] for x in (batch, token, seen, alive))
         logits = next_logits(token, seen, cache)
-    _store(columns, batch, drawn, step)
-    return tuple(column[:, :step] for column in columns)
+    result.store(batch, step)
+    result.finished[batch[alive]] = False
+    if turns is not None:
+        for row in turns.cut:
+            result.finished[row] = False
+    return (*(column[:, :step] for column in result.columns), result.finished)
 
 
-def _store(columns: tuple[Tensor, ...], rows: Tensor, drawn: list[tuple], stop: int) -> None:
-    """Write what was drawn up to step `stop` into its rows of the result, and empty `drawn`.
-
-    Where a sequence was finished before, the result keeps its padding and zeros.
-    """
-    news = [torch.stack(parts, dim=1) for parts in zip(*drawn, strict=True)]
-    alive, steps = news[1], slice(stop - len(drawn), stop)
-    for column, new in zip(columns, news, strict=True):
-        column[rows, steps] = torch.where(alive, new.to(column.dtype), column[rows, steps])
-    drawn.clear()
+def _is_one_of(token: Tensor, ends: tuple[int, ...]) -> Tensor:
+    """Which of the tokens (B,) are an end token."""
+    found = token == ends[0]
+    for end in ends[1:]:
+        found |= token == end
+    return found
 
 
 def draw(
@@ -112,6 +162,7 @@ def draw(
     top_k: int | None = None,
     top_p: float | None = None,
     generator: torch.Generator | None = None,
+    min_p: float | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """One token per row of `logits` (B, V): (token (B,), logp (B,), sampler_logp (B,)).
 
@@ -123,8 +174,10 @@ def draw(
         token = model_logp.argmax(-1)
         logp = _pick(model_logp, token)
         return token, logp, torch.zeros_like(logp)
-    plain = temperature == 1 and top_k is None and top_p is None
-    drawn_from = model_logp if plain else truncate(logits.float() / temperature, top_k, top_p)
+    plain = temperature == 1 and top_k is None and top_p is None and min_p is None
+    drawn_from = (
+        model_logp if plain else truncate(logits.float() / temperature, top_k, top_p, min_p)
+    )
     mass = drawn_from.exp().cumsum(-1)
     point = 1 - torch.rand(len(mass), 1, generator=generator, device=mass.device)  # in (0, 1]
     token = torch.searchsorted(mass, point * mass[:, -1:]).squeeze(-1)
@@ -133,21 +186,32 @@ def draw(
     return token, logp, logp if plain else _pick(drawn_from, token)
 
 
-def truncate(logits: Tensor, top_k: int | None = None, top_p: float | None = None) -> Tensor:
-    """Log-probabilities (B, V) after keeping the `top_k` likeliest tokens or the `top_p` nucleus.
+def truncate(
+    logits: Tensor,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    min_p: float | None = None,
+) -> Tensor:
+    """Log-probabilities (B, V) after keeping the likeliest tokens alone.
 
-    The nucleus is the smallest set of likeliest tokens whose probability is `top_p` or more. With logits
-    divided by a temperature this is the distribution that `sample` draws from. Equation: [DF-3].
+    top_k: so many (of equals at the rim, the ones that `Tensor.topk` names). top_p: the nucleus, the
+    smallest set of likeliest tokens whose probability is `top_p` or more. min_p: those with at least this
+    share of the likeliest token's probability. With logits divided by a temperature this is the
+    distribution that `sample` draws from. Equation: [DF-3].
     """
     if top_k is not None and top_k < logits.shape[-1]:
-        smallest = logits.topk(top_k, dim=-1).values[..., -1:]
-        logits = logits.masked_fill(logits < smallest, -torch.inf)
+        kept = logits.topk(top_k, dim=-1).indices
+        outside = torch.ones_like(logits, dtype=torch.bool).scatter(-1, kept, False)
+        logits = logits.masked_fill(outside, -torch.inf)
     if top_p is not None and top_p < 1:
         ordered, order = logits.sort(descending=True, dim=-1)
         probabilities = ordered.softmax(-1)
         before = probabilities.cumsum(-1) - probabilities  # mass of the likelier tokens
         outside = torch.zeros_like(logits, dtype=torch.bool).scatter(-1, order, before >= top_p)
         logits = logits.masked_fill(outside, -torch.inf)
+    if min_p is not None:
+        least = logits.amax(-1, keepdim=True) + math.log(min_p)
+        logits = logits.masked_fill(logits < least, -torch.inf)
     return logits.log_softmax(-1)
 
 
@@ -155,7 +219,7 @@ def _pick(logp: Tensor, token: Tensor) -> Tensor:
     return logp.gather(-1, token[:, None]).squeeze(-1)
 
 
-def _check(samples_per_prompt, max_new_tokens, temperature, top_k, top_p) -> None:
+def _check(samples_per_prompt, max_new_tokens, temperature, top_k, top_p, min_p) -> None:
     if samples_per_prompt < 1:
         raise ValueError(f"samples_per_prompt must be 1 or more; got {samples_per_prompt}")
     if max_new_tokens < 1:
@@ -166,3 +230,5 @@ def _check(samples_per_prompt, max_new_tokens, temperature, top_k, top_p) -> Non
         raise ValueError(f"top_k must be 1 or more, or None for all tokens; got {top_k}")
     if top_p is not None and not 0 < top_p <= 1:
         raise ValueError(f"top_p must lie in (0, 1], or be None; got {top_p}")
+    if min_p is not None and not 0 < min_p <= 1:
+        raise ValueError(f"min_p must lie in (0, 1], or be None; got {min_p}")

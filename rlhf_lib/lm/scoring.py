@@ -2,7 +2,7 @@
 
 `Policy.logprobs` scores rollouts token by token. Here answers stand at once behind their prompts and all
 padding is on the right, where a causal model never looks: no attention mask is needed, and the LM head
-sees completion tokens alone.
+sees completion tokens alone. Equal to `Policy.logprobs` (tests/lm/test_scoring.py).
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from .modes import forward_passes
 from .policy import Policy
-from .ragged import by_length
+from .ragged import by_length, length_groups
+from .token_scores import token_scores
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,23 @@ def answer_logp(policy: Policy, answers: Sequence[EncodedAnswer], mean: bool = F
     mean: divide by the number of tokens instead (SimPO, ORPO, IPO as TRL has it). Answers of like
     length go through the model together, so that little is spent on padding. Equation: [DF-1].
     """
-    widths = torch.tensor([len(answer.token_ids) for answer in answers], device=policy.device)
-    sums = by_length(lambda rows: _forward(policy, [answers[i] for i in rows.tolist()]), widths)
+    groups = length_groups([len(answer.token_ids) for answer in answers])
+    with forward_passes(policy.model, policy.device):
+        parts = [_states(policy, answers, group) for group in groups]
+        states, ids, rows = (torch.cat(part) for part in zip(*parts, strict=True))
+        logp, _ = token_scores(policy.model, states, ids)
+    sums = logp.new_zeros(len(answers)).index_add(0, rows, logp)
     if not mean:
         return sums
     return sums / torch.tensor([answer.length for answer in answers], device=sums.device)
 
 
-def _forward(policy: Policy, answers: Sequence[EncodedAnswer]) -> Tensor:
-    token_ids, targets, rows = padded(answers, policy.pad_token, policy.device)
-    hidden = policy.model.hidden_states(token_ids[:, :-1])
-    logits = policy.model.logits(hidden[targets]).float()  # (answer tokens of the batch, V)
-    logp = -F.cross_entropy(logits, token_ids[:, 1:][targets], reduction="none")
-    return logp.new_zeros(len(answers)).index_add(0, rows, logp)
+def _states(policy: Policy, answers: Sequence[EncodedAnswer], group: list[int]):
+    """States (n, H) before the n tokens of these answers, ids (n,) of the tokens, and whose (n,) they are."""
+    chosen = [answers[i] for i in group]
+    token_ids, targets, rows = padded(chosen, policy.pad_token, policy.device)
+    states = policy.model.hidden_states(token_ids[:, :-1])[targets]
+    return states, token_ids[:, 1:][targets], torch.tensor(group, device=rows.device)[rows]
 
 
 def padded(answers: Sequence[EncodedAnswer], pad_token: int, device) -> tuple[Tensor, ...]:
@@ -87,5 +92,8 @@ def padded(answers: Sequence[EncodedAnswer], pad_token: int, device) -> tuple[Te
 
 @torch.no_grad()
 def score_answers(policy: Policy, answers: Sequence[EncodedAnswer], mean: bool = False) -> Tensor:
-    """`answer_logp` of any number of answers, without gradient."""
-    return answer_logp(policy, answers, mean)
+    """`answer_logp` of any number of answers, without gradient, in eval mode, a group at a time."""
+    lengths = torch.tensor([len(answer.token_ids) for answer in answers], device=policy.device)
+    return by_length(
+        lambda rows: answer_logp(policy, [answers[i] for i in rows.tolist()], mean), lengths
+    )
