@@ -89,6 +89,20 @@ class ChatFormat:
                 )
         return text
 
+    def answer(self, messages: list[dict]) -> str:
+        """What the template writes of the last message, an assistant's, after the opening of its turn.
+
+        Raises:
+            ValueError: it does not write the turn as it opens one.
+        """
+        before = self.text(messages[:-1]) + self.opening()
+        whole = self._apply(messages, add_generation_prompt=False, tokenize=False)
+        if not whole.startswith(before):
+            raise ValueError(
+                "the chat template does not write an answer after the opening that it has"
+            )
+        return whole[len(before) :]
+
     def _apply(self, messages: list[dict], add_generation_prompt: bool = True, **settings):
         from jinja2 import TemplateError
 

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from ..runtime import get_device
 from .adapters import drop_adapters, has_adapters, merge_adapters, reference_model, save_adapter
-from .chat import ChatFormat, find_end_tokens, find_pad_token
+from .chat import ChatFormat, as_messages, find_end_tokens, find_pad_token
 from .folders import replacing, write_json
 from .modes import forward_passes
 from .ragged import completion_states
 from .rollout import Rollout
 from .sampling import sample
 from .token_scores import token_scores
-from .turns import Reply, own_turns
+from .turns import Reply, own_turns, own_turns_of
 
 
 class Policy:
@@ -165,8 +165,10 @@ class Policy:
         """What the policy wrote itself of completions (B, T), its turns on lines of their own."""
         if not several:
             return self.decode(ids)
-        turns = own_turns(ids, own)
-        return ["\n".join(self.tokenizer.batch_decode(t, skip_special_tokens=True)) for t in turns]
+        return [self._lines(turns) for turns in own_turns(ids, own)]
+
+    def _lines(self, turns: list[list[int]]) -> str:
+        return "\n".join(self.tokenizer.batch_decode(turns, skip_special_tokens=True))
 
     def replies(self, answer: Callable[[str], str | None], role: str = "tool") -> Reply:
         """A `reply` for `sample` that reads a turn's text and answers with a message of `role`, or None.
@@ -202,34 +204,106 @@ class Policy:
         return self.tokenizer.batch_decode(token_ids.tolist(), skip_special_tokens=True)
 
     def encode_completions(
-        self, prompts: Sequence, texts: Sequence[str], finished: bool = True
+        self, prompts: Sequence, texts: Sequence[str], finished: bool | Sequence[bool] = True
     ) -> Rollout:
         """Given answers as a `Rollout` (log-probabilities are left 0): for SFT, reward models, DPO.
 
-        finished: whether the end token follows each text (one that ends in such a token gets no second).
+        finished: whether the end token follows each text (one that ends in such a token gets no second);
+            of all, or of each.
 
         Raises:
             ValueError: `prompts` and `texts` differ in length, or are too long for the model.
         """
         if len(prompts) != len(texts):
             raise ValueError(f"prompts and texts differ in length: {len(prompts)}, {len(texts)}")
+        ended = [finished] * len(texts) if isinstance(finished, bool) else finished
+        rows = self.answer_ids(texts, finished=False)
+        rows = [self._ended(row) if end else row for row, end in zip(rows, ended, strict=True)]
+        return self._given(prompts, rows, [[1.0] * len(row) for row in rows], texts)
+
+    def encode_conversations(self, conversations: Sequence, train_on: str = "all") -> Rollout:
+        """Whole conversations as a `Rollout`, its `loss_mask` on the assistant's turns: for multi-turn SFT.
+
+        A conversation is a list of messages, or has them as `.messages`, and ends in an assistant's turn.
+        Tokens are those that the policy would read and draw in it: no turn is tokenised otherwise.
+
+        train_on: "all" of the assistant's turns, each with its end token, or the "last" one alone. The
+            prompt is what stands before the first of these.
+
+        Raises:
+            ValueError: a conversation, by its number, that does not end in an answer, or whose turns the
+                chat template writes in another way once others follow.
+        """
+        if train_on not in ("all", "last"):
+            raise ValueError(f"train_on must be 'all' or 'last'; got {train_on!r}")
+        prompts, rows, masks = [], [], []
+        for number, conversation in enumerate(conversations):
+            messages = as_messages(conversation)
+            answers = [i for i, message in enumerate(messages) if message["role"] == "assistant"]
+            if not answers or answers[0] == 0 or answers[-1] + 1 < len(messages):
+                raise ValueError(
+                    f"conversation {number} must begin with another's turn and end in an assistant's"
+                )
+            answers = answers if train_on == "all" else answers[-1:]
+            row, own = self._turns_from(messages, answers, number)
+            prompts.append(messages[: answers[0]])
+            rows.append(row)
+            masks.append(own)
+        turns = [own_turns_of(row, own) for row, own in zip(rows, masks, strict=True)]
+        return self._given(prompts, rows, masks, [self._lines(turn) for turn in turns])
+
+    def _turns_from(
+        self, messages: list[dict], answers: list[int], number: int
+    ) -> tuple[list[int], list[float]]:
+        """Token ids from the first of `answers` (places of messages) on, and 1.0 on those of answers."""
+        so_far = self.prompt_ids(messages[: answers[0]])
+        start, own = len(so_far), []
+        for place in answers:
+            opening = self.prompt_ids(messages[:place])
+            if opening[: len(so_far)] != so_far:
+                raise ValueError(
+                    f"conversation {number}: the chat template rewrites earlier turns once message "
+                    f"{place} follows, so they cannot be trained on as they were drawn: take "
+                    "train_on='last'"
+                )
+            text = self.chat.answer(messages[: place + 1])
+            answer = self._ended(self.tokenizer.encode(text, add_special_tokens=False))
+            own += [0.0] * (len(opening) - len(so_far)) + [1.0] * len(answer)
+            so_far = opening + answer
+        return so_far[start:], own
+
+    def _given(
+        self,
+        prompts: Sequence,
+        rows: list[list[int]],
+        own: list[list[float]],
+        texts: Sequence[str],
+    ) -> Rollout:
+        """Completions of given ids after prompts; own: 1.0 on those that the policy itself (would have) written."""
         token_ids, attention_mask = self.encode(prompts)
-        rows, ends = self.answer_ids(texts, finished), [[end] for end in self.end_tokens]
-        width = max(1, *map(len, rows)) if len(rows) > 1 else max(1, len(rows[0]))
+        width = max([1, *map(len, rows)])
         self.check_length(token_ids.shape[1] + width, "the longest prompt with its answer")
-        ids = [row + [self.pad_token] * (width - len(row)) for row in rows]
-        mask = [[1.0] * len(row) + [0.0] * (width - len(row)) for row in rows]
-        completion_mask = torch.tensor(mask, device=self.device)
+        ids, mask, loss_mask = (
+            torch.tensor([row + [fill] * (width - len(row)) for row in part], device=self.device)
+            for part, fill in (
+                (rows, self.pad_token),
+                ([[1.0] * len(row) for row in rows], 0.0),
+                (own, 0.0),
+            )
+        )
         return Rollout(
             prompts=list(prompts),
-            token_ids=torch.cat((token_ids, torch.tensor(ids, device=self.device)), 1),
-            attention_mask=torch.cat((attention_mask, completion_mask), 1),
+            token_ids=torch.cat((token_ids, ids), 1),
+            attention_mask=torch.cat((attention_mask, mask), 1),
             prompt_length=token_ids.shape[1],
-            completion_mask=completion_mask,
-            logp=torch.zeros_like(completion_mask),
-            sampler_logp=torch.zeros_like(completion_mask),
+            completion_mask=mask,
+            logp=torch.zeros_like(mask),
+            sampler_logp=torch.zeros_like(mask),
             texts=list(texts),
-            finished=torch.tensor([row[-1:] in ends for row in rows], device=self.device),
+            finished=torch.tensor(
+                [bool(row) and row[-1] in self.end_tokens for row in rows], device=self.device
+            ),
+            loss_mask=loss_mask,
             tokenizer=self.tokenizer,
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -72,18 +73,12 @@ class Turns:
 def own_turns(completion_ids: Tensor, loss_mask: Tensor) -> list[list[list[int]]]:
     """Of each row of ids (B, T), the runs of tokens that the policy itself wrote."""
     return [
-        _runs(ids, mask)
-        for ids, mask in zip(completion_ids.tolist(), (loss_mask > 0).tolist(), strict=True)
+        own_turns_of(ids, mask)
+        for ids, mask in zip(completion_ids.tolist(), loss_mask.tolist(), strict=True)
     ]
 
 
-def _runs(ids: list[int], mask: list[bool]) -> list[list[int]]:
-    found: list[list[int]] = []
-    before = False
-    for id, own in zip(ids, mask, strict=True):
-        if own and not before:
-            found.append([])
-        if own:
-            found[-1].append(id)
-        before = own
-    return found
+def own_turns_of(ids: Sequence[int], mask: Sequence[float]) -> list[list[int]]:
+    """`own_turns` of one row."""
+    runs = groupby(zip(ids, mask, strict=True), key=lambda pair: pair[1] > 0)
+    return [[id for id, _ in run] for own, run in runs if own]

@@ -18,7 +18,12 @@ from ..lm.rollout import last_token
 
 
 class TokenScorer(nn.Module):
-    """A copy of a policy's trunk and a linear head with `outputs` numbers for each token."""
+    """A copy of a policy's trunk and a linear head with `outputs` numbers for each token.
+
+    The trunk calculates as policies do (`runtime.autocast`), the head in float32: rewards that differ by
+    less than 16 bits can tell are not made equal. `backbone` is the policy whose trunk it is, with the
+    tokenizer that this model reads.
+    """
 
     outputs = 1
 
@@ -31,8 +36,15 @@ class TokenScorer(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         nn.init.normal_(self.head.weight, std=size**-0.5, generator=generator)
         nn.init.zeros_(self.head.bias)
-        self.head.to(policy.device, next(self.trunk.parameters()).dtype)
+        self.head.to(policy.device)
+        self._compared: tuple[object, bool] = (policy.tokenizer, True)
         self.eval()
+
+    def _apply(self, fn, recurse: bool = True):
+        """Move or cast; `backbone` makes its tensors where the trunk is from then on."""
+        super()._apply(fn, recurse)
+        self.backbone.device = self.head.weight.device
+        return self
 
     @classmethod
     def from_policy(cls, policy: Policy, seed: int = 0):
@@ -40,17 +52,44 @@ class TokenScorer(nn.Module):
         return cls(policy, seed)
 
     def hidden(self, rollout: Rollout) -> Tensor:
-        """Last hidden state at each completion token, (B, T, H)."""
-        return completion_states(self.trunk, rollout)
+        """Last hidden state at each completion token, (B, T, H).
+
+        Raises:
+            ValueError: the tokens are not this model's.
+        """
+        return self._states(rollout)
+
+    def _states(self, rollout: Rollout, before: bool = False) -> Tensor:
+        if not self.reads(rollout):
+            raise ValueError(
+                "the rollout's tokens are of another tokenizer or chat template than this model's: "
+                "encode its texts anew, with model.encode(rollout.prompts, rollout.texts)"
+            )
+        return completion_states(self.trunk, rollout, before)
+
+    def reads(self, rollout: Rollout) -> bool:
+        """Whether the rollout's token ids mean to this model what they meant to who wrote them."""
+        theirs, ours = rollout.tokenizer, self.backbone.tokenizer
+        if theirs is None:
+            return True
+        if theirs is not self._compared[0]:
+            same = theirs.chat_template == ours.chat_template
+            self._compared = (theirs, same and theirs.get_vocab() == ours.get_vocab())
+        return self._compared[1]
 
     def token_scores(self, rollout: Rollout) -> Tensor:
         """Head outputs at each completion token, (B, T) for one output, else (B, T, outputs)."""
-        scores = self.head(self.hidden(rollout)).float()
+        scores = self._head(self.hidden(rollout))
         return scores.squeeze(-1) if self.outputs == 1 else scores
 
-    def encode(self, prompts: Sequence, texts: Sequence[str]) -> Rollout:
-        """Texts as a rollout that this model can score."""
-        return self.backbone.encode_completions(prompts, texts)
+    def _head(self, states: Tensor) -> Tensor:
+        return self.head(states.to(self.head.weight.dtype)).float()
+
+    def encode(
+        self, prompts: Sequence, texts: Sequence[str], finished: bool | Sequence[bool] = True
+    ) -> Rollout:
+        """Texts as a rollout that this model can score; `finished` as in `Policy.encode_completions`."""
+        return self.backbone.encode_completions(prompts, texts, finished)
 
     def save(self, folder: str | Path) -> None:
         """Trunk and tokenizer in the transformers layout, and head.safetensors beside them."""
@@ -84,7 +123,8 @@ class TokenScorer(nn.Module):
 class RewardModel(TokenScorer):
     """One number for a whole completion: the head at its last real token, whatever the padding.
 
-    `reward_model(rollout)` -> (B,). Bradley-Terry training fixes rewards up to a constant; `shift` and
+    `reward_model(rollout)` -> (B,). What another tokenizer wrote is read as text, with this model's own
+    tokenizer and template. Bradley-Terry training fixes rewards up to a constant; `shift` and
     `scale` (set by `standardize`) bring them to mean 0 and deviation 1 on answers of the start policy,
     so that a KL coefficient means the same for every reward model.
     """
@@ -96,13 +136,25 @@ class RewardModel(TokenScorer):
 
     def features(self, rollout: Rollout) -> Tensor:
         """Hidden state at the last completion token, (B, H): what the head sees."""
-        last = last_token(rollout.completion_mask)
+        rollout = self._readable(rollout)
         hidden = self.hidden(rollout)
+        last = last_token(rollout.completion_mask)
         return hidden[torch.arange(len(hidden), device=hidden.device), last]
+
+    def _readable(self, rollout: Rollout) -> Rollout:
+        """The rollout in this model's own tokens, on its device."""
+        if self.reads(rollout):
+            return rollout.to(self.backbone.device)
+        if not torch.equal(rollout.loss_mask > 0, rollout.completion_mask > 0):
+            raise ValueError(
+                "the rollout has tokens in between that were put in, and they are of another tokenizer "
+                "than this reward model's: score its turns as texts"
+            )
+        return self.encode(rollout.prompts, rollout.texts, rollout.finished.tolist())
 
     def forward(self, rollout: Rollout) -> Tensor:
         """Rewards (B,) in float32."""
-        raw = self.head(self.features(rollout)).float().squeeze(-1)
+        raw = self._head(self.features(rollout)).squeeze(-1)
         return (raw - self.head.shift) / self.head.scale
 
     @torch.no_grad()
@@ -142,5 +194,5 @@ class ValueModel(TokenScorer):
 
     def token_scores(self, rollout: Rollout) -> Tensor:
         """Values (B, T): the state before completion token t ends with token t - 1."""
-        values = self.head(completion_states(self.trunk, rollout, before=True))
-        return values.float().squeeze(-1) * rollout.completion_mask
+        values = self._head(self._states(rollout, before=True))
+        return values.squeeze(-1) * rollout.completion_mask

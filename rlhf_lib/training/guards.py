@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from threading import Event
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
@@ -88,8 +90,28 @@ def apply_gradients(optimizer: torch.optim.Optimizer, max_grad_norm: float, wher
         NonFiniteError: it is NaN or infinite; nothing is updated then.
     """
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    warn_of_16_bit_weights(optimizer)
     norm = float(nn.utils.clip_grad_norm_(parameters, max_grad_norm))
     if not math.isfinite(norm):
         raise NonFiniteError(f"the gradient of {where} is not finite. Likely cause: {CAUSE}")
     optimizer.step()
     return norm
+
+
+_LOOKED_AT: WeakSet = WeakSet()
+
+
+def warn_of_16_bit_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Say, once for an optimizer, that small steps of 16-bit weights are rounded away."""
+    if optimizer in _LOOKED_AT:
+        return
+    _LOOKED_AT.add(optimizer)
+    kinds = {p.dtype for group in optimizer.param_groups for p in group["params"]}
+    small = kinds & {torch.bfloat16, torch.float16}
+    if small:
+        warnings.warn(
+            f"the weights that are trained are {small.pop()}: steps smaller than about 1/500 of a weight "
+            "round to nothing, which at a learning rate of 1e-6 are nearly all. Load the model without a "
+            "dtype: it trains in float32, and still calculates in bfloat16 where that is quicker",
+            stacklevel=4,
+        )

@@ -145,6 +145,8 @@ def test_truncation_keeps_the_right_tokens():
     nucleus = truncate(logits, top_p=0.6).exp()[0].tolist()  # 0.5 is not enough, 0.5 + 0.3 is
     assert nucleus == pytest.approx([0.625, 0.375, 0, 0])
     assert truncate(logits, top_p=0.4).exp()[0].tolist() == pytest.approx([1, 0, 0, 0])
+    assert truncate(logits, min_p=0.5).exp()[0].tolist() == pytest.approx([0.625, 0.375, 0, 0])
+    assert (truncate(torch.zeros(3, 9), top_k=2) > -torch.inf).sum(-1).tolist() == [2, 2, 2]
 
 
 def test_draws_have_the_distribution():
@@ -255,6 +257,7 @@ def test_other_architectures_run_behind_the_same_interface(tokenizer):
         (lambda p: p.sample(["a"], temperature=-1), "temperature"),
         (lambda p: p.sample(["a"], top_p=0), "top_p"),
         (lambda p: p.sample(["a"], top_k=0), "top_k"),
+        (lambda p: p.sample(["a"], min_p=2), "min_p"),
         (lambda p: p.sample(["a"], max_new_tokens=0), "max_new_tokens"),
         (lambda p: p.sample(["a"], samples_per_prompt=0), "samples_per_prompt"),
         (lambda p: as_messages(3), "a prompt is a text"),

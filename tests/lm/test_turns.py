@@ -1,9 +1,12 @@
 """Completions in which not every token is the policy's own."""
 
+import copy
+
 import pytest
 import torch
 
 from rlhf_lib.lm import Policy, last_token, own_turns
+from rlhf_lib.lm.chat import ChatFormat
 from rlhf_lib.lm.loading import TransformersModel
 from rlhf_lib.objectives import policy_loss
 from rlhf_lib.training.online import at_last_token
@@ -193,3 +196,59 @@ def test_next_turns_are_what_the_template_writes(pocket):
     answer = pocket.tokenizer.encode("hello.", add_special_tokens=False)
     pieces = pocket.prompt_ids(talk[:1]) + answer + [pocket.end_token]
     assert pieces + pocket.next_turn_ids(result) == pocket.prompt_ids([*talk, result])
+
+
+TALK = [
+    {"role": "system", "content": "be brief"},
+    {"role": "user", "content": "what is 27 * 3?"},
+    {"role": "assistant", "content": "call calculator(27 * 3)"},
+    {"role": "tool", "content": "81"},
+    {"role": "assistant", "content": "it is 81."},
+]
+MARKED = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' %}{% generation %}{{ message['content'] + '<|im_end|>' }}"
+    "{% endgeneration %}{% else %}{{ message['content'] + '<|im_end|>' }}{% endif %}{{ '\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def test_conversations_are_trained_on_where_the_assistant_speaks(pocket):
+    """Ids and mask are transformers' `return_assistant_tokens_mask`, in which the answers are marked."""
+    rollout = pocket.encode_conversations([TALK, TALK[:3]])
+    for row, messages in enumerate((TALK, TALK[:3])):
+        theirs = pocket.tokenizer.apply_chat_template(
+            messages, chat_template=MARKED, return_dict=True, return_assistant_tokens_mask=True
+        )
+        real = rollout.attention_mask[row] > 0
+        before = torch.zeros(rollout.prompt_length)
+        own = torch.cat((before, rollout.loss_mask[row]))[real].int().tolist()
+        assert rollout.token_ids[row][real].tolist() == theirs["input_ids"][:-1]  # but the last \n
+        assert own == theirs["assistant_masks"][:-1]
+    assert rollout.texts[0] == "call calculator(27 * 3)\nit is 81." and rollout.finished.all()
+    assert rollout.prompts[0] == TALK[:2]
+
+
+def test_the_last_turn_alone_is_an_answer_to_all_before(pocket):
+    last = pocket.encode_conversations([TALK], train_on="last")
+    answer = pocket.encode_completions([TALK[:-1]], ["it is 81."])
+    assert torch.equal(last.token_ids, answer.token_ids)
+    assert torch.equal(last.loss_mask, answer.completion_mask)
+
+
+def test_conversations_that_cannot_be_trained_on_say_why(pocket, tokenizer):
+    for talk in (TALK[:2], TALK[2:], TALK[:4]):
+        with pytest.raises(ValueError, match="conversation 1 must begin"):
+            pocket.encode_conversations([TALK, talk])
+    with pytest.raises(ValueError, match="train_on must be"):
+        pocket.encode_conversations([TALK], train_on="first")
+    forgetful = pocket.copy()
+    forgetful.tokenizer = copy.deepcopy(pocket.tokenizer)
+    forgetful.tokenizer.chat_template = MARKED.replace(
+        "message['content'] + '<|im_end|>' }}{% endgen",
+        "(message['content'] if loop.last else '...') + '<|im_end|>' }}{% endgen",
+    )
+    forgetful.chat = ChatFormat(forgetful.tokenizer)
+    with pytest.raises(ValueError, match="take train_on='last'"):
+        forgetful.encode_conversations([TALK])
+    assert forgetful.encode_conversations([TALK], train_on="last").batch_size == 1
