@@ -13,7 +13,7 @@ OLD := Python 3.11 or later is needed; this is {}. Name another one: make PYTHON
 NOVENV := could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test browser book chapters bench claims models grid figures lint html smollm2 lock clean
+.PHONY: help lab test browser book chapters bench interop claims models grid figures lint html smollm2 lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ html: $(STAMP)  ## the stored notebooks as HTML pages in build/html (ONLY=07 for
 
 bench: $(BENCH)/.installed  ## speed against transformers and TRL, side by side
 	$(BENCH)/bin/python -m tests.bench
+
+interop: $(BENCH)/.installed  ## the same answers, masks and losses from every tool: TRL, peft, lm-evaluation-harness
+	$(BENCH)/bin/python -m pytest tests/interop
 
 $(BENCH)/.installed: requirements.lock pyproject.toml
 	$(call environment,$(BENCH))

@@ -22,6 +22,7 @@ On a machine that does other work as well, the ratios move by a quarter and more
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import subprocess
@@ -31,11 +32,12 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
 
 import torch
 
-from rlhf_lib.lm import Policy, load_policy, sample
+from rlhf_lib.lm import Policy, load_policy, load_tokenizer, sample
 from rlhf_lib.runtime import data_path, set_seed
 from rlhf_lib.training import (
     DirectSettings,
@@ -182,12 +184,12 @@ def alternate(step: Callable[[], object], row: Row):
     return Alternate()
 
 
-def common(folder: str) -> dict:
+def common(folder: str, steps: int = WARM_UP + REPEATS) -> dict:
     """Settings that all of TRL's trainers get."""
     return dict(
         output_dir=folder, use_cpu=True, bf16=False, report_to=[], save_strategy="no",
         logging_strategy="no", disable_tqdm=True, gradient_checkpointing=False, max_grad_norm=1.0,
-        max_steps=WARM_UP + REPEATS, optim="adamw_torch", weight_decay=0.0, learning_rate=RATE,
+        max_steps=steps, optim="adamw_torch", weight_decay=0.0, learning_rate=RATE,
         lr_scheduler_type="constant", dataloader_pin_memory=False, seed=0,
     )  # fmt: skip
 
@@ -196,16 +198,13 @@ def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32, ends: bool = 
     """`OnlineTrainer.step` against a step of TRL's GRPOTrainer. ends: whether there is an end token."""
     batch = len(prompts) * per_prompt
     policy = load_policy("pocket-sft", device="cpu")
-    policy.end_token = policy.end_token if ends else NO_END
+    policy = policy if ends else unending(policy)
     settings = preset(
         "grpo", prompts_per_step=len(prompts), samples_per_prompt=per_prompt, minibatches=1,
         max_new_tokens=tokens, kl_coefficient=0.05, learning_rate=RATE,
     )  # fmt: skip
 
-    def reward(rollout):
-        return torch.tensor(rewards_of(rollout.texts))
-
-    ours = OnlineTrainer(policy, prompts, reward, settings)
+    ours = OnlineTrainer(policy, prompts, text_reward, settings)
     row = Row(f"GRPO step, {batch} x {'up to ' if ends else ''}{tokens} tokens, KL", [], [], 2.5)
     with tempfile.TemporaryDirectory() as folder:
         step = alternate(ours.step, row)
@@ -223,30 +222,44 @@ def grpo_row(prompts: list, per_prompt: int = 8, tokens: int = 32, ends: bool = 
     return row
 
 
-def trl_grpo(folder: str, prompts: list, per_prompt: int, tokens: int, ends: bool, callback):
+def trl_grpo(
+    folder: str, prompts: list, per_prompt: int, tokens: int, ends: bool, callback=None,
+    model: Path = MODEL, steps: int = WARM_UP + REPEATS,
+):  # fmt: skip
     """A GRPOTrainer that sees the same prompts at every step."""
     from datasets import Dataset
     from transformers import PrinterCallback
     from trl import GRPOConfig, GRPOTrainer
 
     config = GRPOConfig(
-        **common(folder), per_device_train_batch_size=len(prompts) * per_prompt,
+        **common(folder, steps), per_device_train_batch_size=len(prompts) * per_prompt,
         num_generations=per_prompt, max_completion_length=tokens, beta=0.05, loss_type="grpo",
         use_bias_correction_kl=False, shuffle_dataset=False,
         generation_kwargs={} if ends else {"eos_token_id": None},
     )  # fmt: skip
-    rows = [{"prompt": prompt.messages} for prompt in prompts] * (WARM_UP + REPEATS)
+    rows = [{"prompt": prompt.messages} for prompt in prompts] * steps
     trainer = GRPOTrainer(
-        model=str(MODEL),
+        model=str(model),
         reward_funcs=lambda completions, **_: rewards_of([c[0]["content"] for c in completions]),
         args=config,
         train_dataset=Dataset.from_list(rows),
-        callbacks=[callback],
+        callbacks=[callback] if callback else None,
     )
     if not ends:
         trainer.eos_token_ids = [NO_END]
     trainer.remove_callback(PrinterCallback)
     return trainer
+
+
+def unending(policy: Policy) -> Policy:
+    """The policy, whose answers now all get their full length."""
+    policy.end_token = NO_END
+    return policy
+
+
+def text_reward(rollout) -> torch.Tensor:
+    """`rewards_of` as our trainers want it."""
+    return torch.tensor(rewards_of(rollout.texts))
 
 
 def rewards_of(texts: list[str]) -> list[float]:
@@ -262,7 +275,7 @@ def dpo_row(pairs: list) -> Row:
     row = Row(f"DPO step, {len(pairs)} pairs", [], [], 1.5)
     with tempfile.TemporaryDirectory() as folder:
         step = alternate(lambda: ours.step(data, range(len(pairs))), row)
-        theirs = trl_dpo(folder, policy, pairs, step)
+        theirs = trl_dpo(folder, pairs, step)
         theirs.train()
     each = sum(len(answer.token_ids) for answer in data.chosen + data.rejected)
     said = theirs.state.log_history[-1]
@@ -273,7 +286,10 @@ def dpo_row(pairs: list) -> Row:
     return row
 
 
-def trl_dpo(folder: str, policy: Policy, pairs: list, callback):
+def trl_dpo(
+    folder: str, pairs: list, callback=None, model: Path = MODEL,
+    steps: int = WARM_UP + REPEATS,
+):  # fmt: skip
     """A DPOTrainer that sees the same pairs at every step, in plain text: the template's, tokenised alike."""
     from datasets import Dataset
     from torch.utils.data import SequentialSampler
@@ -281,19 +297,26 @@ def trl_dpo(folder: str, policy: Policy, pairs: list, callback):
     from trl import DPOConfig, DPOTrainer
 
     config = DPOConfig(
-        **common(folder), per_device_train_batch_size=len(pairs), beta=0.1,
+        **common(folder, steps), per_device_train_batch_size=len(pairs), beta=0.1,
         precompute_ref_log_probs=True,
     )  # fmt: skip
+    template = functools.partial(
+        load_tokenizer(model).apply_chat_template, tokenize=False, add_generation_prompt=True
+    )
     rows = [
         {
-            "prompt": policy.tokenizer.decode(policy.prompt_ids(pair.prompt)),
+            "prompt": template(list(pair.prompt.messages)),
             "chosen": pair.chosen,
             "rejected": pair.rejected,
         }
         for pair in pairs
     ]
-    data = Dataset.from_list(rows * (WARM_UP + REPEATS))
-    trainer = DPOTrainer(model=str(MODEL), args=config, train_dataset=data, callbacks=[callback])
+    trainer = DPOTrainer(
+        model=str(model),
+        args=config,
+        train_dataset=Dataset.from_list(rows * steps),
+        callbacks=[callback] if callback else None,
+    )
     trainer._get_train_sampler = lambda dataset=None: SequentialSampler(trainer.train_dataset)
     trainer.remove_callback(PrinterCallback)
     return trainer
