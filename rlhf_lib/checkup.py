@@ -7,7 +7,7 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 
-from .runtime import data_path, get_device
+from .runtime import data_path, get_device, say
 
 NEEDED = ("torch", "transformers", "datasets", "matplotlib", "plotly", "ipywidgets", "anywidget")
 MODELS = ("pocket-base", "pocket-sft", "pocket-reward")
@@ -44,7 +44,16 @@ def _package(name: str) -> tuple[bool, str]:
 
 def check_environment() -> bool:
     """Print all findings; True if all are good."""
-    found = findings()
+    found, marks = findings(), _marks()
     for good, sentence in found:
-        print("✓" if good else "✗", sentence)
+        say(marks[good], sentence)
     return all(good for good, _ in found)
+
+
+def _marks() -> tuple[str, str]:
+    """The signs for bad and good; words where the terminal has no signs for them."""
+    try:
+        "✗✓".encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return "NO:", "ok:"
+    return "✗", "✓"

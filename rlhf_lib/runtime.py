@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +71,12 @@ def autocast(device: torch.device | str) -> AbstractContextManager:
     if dtype == torch.float32:
         return nullcontext()
     return torch.autocast(torch.device(device).type, dtype=dtype)
+
+
+def say(*words: object) -> None:
+    """Print one line; what the terminal's encoding has no sign for (as in an ASCII locale) becomes "?"."""
+    encoding = sys.stdout.encoding or "utf-8"
+    print(" ".join(map(str, words)).encode(encoding, "replace").decode(encoding))
 
 
 def data_path(*parts: str) -> Path:

@@ -333,7 +333,9 @@ def check_models(ours: torch.nn.Module, theirs: torch.nn.Module) -> None:
 def import_seconds() -> float:
     """Median seconds of `import rlhf_lib` in a fresh process."""
     script = "import time; t = time.perf_counter(); import rlhf_lib; print(time.perf_counter() - t)"
-    runs = [subprocess.check_output([sys.executable, "-c", script], text=True) for _ in range(5)]
+    runs = [
+        subprocess.check_output([sys.executable, "-c", script], encoding="utf-8") for _ in range(5)
+    ]
     return median(map(float, runs))
 
 

@@ -77,7 +77,7 @@ def run_chapter(path: Path, threads: int | None = None) -> Run:
     started = time.perf_counter()
     process = subprocess.Popen(
         command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, env=environment(threads),
+        stderr=subprocess.STDOUT, env=environment(threads), encoding="utf-8",
     )  # fmt: skip
     output = process.stdout.read()
     _, status, usage = os.wait4(process.pid, 0)

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def roots() -> list[str]:
     """The requirements of the package and of its tests."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     return project["dependencies"] + project["optional-dependencies"]["test"]
 
 
@@ -58,7 +58,7 @@ def main() -> None:
     """Write the file."""
     lines = [f"{name}=={version}" for name, version in sorted(closure(roots()).items())]
     header = "# Made by `make lock` (see CONTRIBUTING.md). No CUDA packages: pip adds those of the torch build that it takes.\n"
-    (ROOT / "requirements.lock").write_text(header + "\n".join(lines) + "\n")
+    (ROOT / "requirements.lock").write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
     print(f"requirements.lock: {len(lines)} packages")
 
 

@@ -39,7 +39,7 @@ def run_pytest(*arguments: str, threads: int | None = None) -> tuple[int, int, i
     ]  # -v undoes our -q
     process = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, cwd=book.ROOT, env=book.environment(threads),
+        cwd=book.ROOT, env=book.environment(threads), encoding="utf-8",
     )  # fmt: skip
     lines = process.stdout.readlines()
     broken = process.wait() != 0

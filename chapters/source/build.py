@@ -34,7 +34,7 @@ LAB_NOTE = (
 
 def chapters() -> dict[str, dict]:
     """Name -> table of chapters.toml, in reading order."""
-    return tomllib.loads(TABLE.read_text())
+    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
 
 
 def read_source(name: str) -> nbformat.NotebookNode:
@@ -116,7 +116,7 @@ def renew_headers() -> None:
         if path.exists():
             write(nbformat.read(path, 4), name)
     if README.exists():
-        README.write_text(with_map(README.read_text()))
+        README.write_text(with_map(README.read_text(encoding="utf-8")), encoding="utf-8")
     renew_equations()
 
 
@@ -168,12 +168,12 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
 
 def record(name: str, **measured: float) -> None:
     """Write measured `seconds` and `gigabytes` into chapters.toml."""
-    text = TABLE.read_text()
+    text = TABLE.read_text(encoding="utf-8")
     for key, value in measured.items():
         shown = f"{value:.0f}" if key == "seconds" else f"{value:.1f}"
         pattern = rf"(?ms)(^\[{name}\]$(?:(?!^\[).)*?^{key} = )[0-9.]+"
         text = re.sub(pattern, rf"\g<1>{shown}", text, count=1)
-    TABLE.write_text(text)
+    TABLE.write_text(text, encoding="utf-8")
 
 
 def in_step(name: str) -> bool:

@@ -66,7 +66,9 @@ def collect() -> dict[str, Equation]:
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         if path.relative_to(ROOT / "tests").parts[0] not in NOT_UNIT:
             _read_tests(path, found)
-    for name, table in tomllib.loads((SOURCE / "chapters.toml").read_text()).items():
+    for name, table in tomllib.loads(
+        (SOURCE / "chapters.toml").read_text(encoding="utf-8")
+    ).items():
         if name != INTRODUCTION and (CHAPTERS / f"{name}.ipynb").exists():
             _read_chapter(name, table["title"], found)
     return dict(sorted(found.items(), key=lambda pair: place(pair[0])))

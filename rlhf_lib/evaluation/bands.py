@@ -18,14 +18,14 @@ def load_band(name: str) -> dict:
     path = data_path("bands", f"{name}.json")
     if not path.exists():
         raise FileNotFoundError(f"no band {path}: fetch data/ or run `make claims`")
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def save_band(name: str, band: dict) -> None:
     """Store a band."""
     path = data_path("bands", f"{name}.json")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(band, separators=(",", ":")) + "\n")
+    path.write_text(json.dumps(band, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 def band_of(runs: list[list[float]]) -> dict[str, list[float]]:

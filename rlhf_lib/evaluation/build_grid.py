@@ -63,12 +63,12 @@ def main(part: int = 0, parts: int = 1) -> None:
     """Run every `parts`-th group of cells from `part` on, writing after each; groups done are kept."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
     path = FILE if parts == 1 else FILE.with_suffix(f".{part}.json")
-    cells = json.loads(path.read_text()) if path.exists() else {}
+    cells = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     groups = list(itertools.product(PAIRS, NOISE, BIAS))[part::parts]
     for number, group in enumerate(groups, start=1):
         if key(Setting(*group, MEMBERS[-1], BETAS[-1])) not in cells:
             cells |= run_cells(*group)
-            path.write_text(json.dumps(cells, separators=(",", ":")))
+            path.write_text(json.dumps(cells, separators=(",", ":")), encoding="utf-8")
         print(f"{number}/{len(groups)} {group}", flush=True)
 
 
@@ -76,9 +76,9 @@ def merge() -> None:
     """Join the files of several parts into one."""
     cells = {}
     for path in sorted(FILE.parent.glob("grid.*.json")):
-        cells |= json.loads(path.read_text())
+        cells |= json.loads(path.read_text(encoding="utf-8"))
         path.unlink()
-    FILE.write_text(json.dumps(cells, separators=(",", ":")))
+    FILE.write_text(json.dumps(cells, separators=(",", ":")), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def load_grid() -> dict[str, dict]:
     """
     if not FILE.exists():
         raise FileNotFoundError(f"no stored runs in {FILE}: fetch data/ or run `make grid`")
-    return json.loads(FILE.read_text())
+    return json.loads(FILE.read_text(encoding="utf-8"))
 
 
 def curves(pairs, noise, bias, members, beta, optimizer: str) -> dict[str, np.ndarray]:

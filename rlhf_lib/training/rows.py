@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ..runtime import say
 from ..world import Demonstration, Preference, Prompt, Stepwise, Unpaired
 from .row_forms import (
     Row,
@@ -224,7 +225,7 @@ def _told(records: Records, source: Any) -> Records:
         why = "; ".join(report.first.values()) or "there are no rows"
         raise ValueError(f"{name} holds no {report.kind}: {why}")
     if report.flaws or report.ties:
-        print(report)
+        say(report)
     return records
 
 

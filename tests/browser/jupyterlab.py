@@ -56,10 +56,12 @@ class JupyterLab:
         self.work.mkdir()
         news = folder / "config" / NEWS
         news.parent.mkdir(parents=True)
-        news.write_text(json.dumps({"fetchNews": "false", "checkForUpdates": False}))
+        news.write_text(
+            json.dumps({"fetchNews": "false", "checkForUpdates": False}), encoding="utf-8"
+        )
         self.port, self.token = free_port(), secrets.token_hex(16)
         self.url = f"http://127.0.0.1:{self.port}"
-        self.log = (folder / "jupyterlab.log").open("w")
+        self.log = (folder / "jupyterlab.log").open("w", encoding="utf-8")
         self.process = subprocess.Popen(
             self.command(), cwd=self.work, env=environment(folder),
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT,
@@ -92,11 +94,12 @@ class JupyterLab:
                 return
             time.sleep(0.2)
         self.stop()
-        raise RuntimeError(f"JupyterLab did not start: {Path(self.log.name).read_text()[-2000:]}")
+        log = Path(self.log.name).read_text(encoding="utf-8")
+        raise RuntimeError(f"JupyterLab did not start: {log[-2000:]}")
 
     def write(self, name: str, cells: list[str]) -> str:
         """A notebook of code cells; its path within the server."""
-        (self.work / f"{name}.ipynb").write_text(json.dumps(notebook(cells)))
+        (self.work / f"{name}.ipynb").write_text(json.dumps(notebook(cells)), encoding="utf-8")
         return f"{name}.ipynb"
 
     def stop(self) -> None:

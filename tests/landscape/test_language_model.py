@@ -73,7 +73,7 @@ def test_the_stored_plane_is_small_and_whole(plane):
     shape = (len(plane.b), len(plane.a))
     for table in (plane.gold, plane.proxy, plane.kl):
         assert table.shape == shape and torch.isfinite(table).all()
-    json.loads(FILE.read_text())
+    json.loads(FILE.read_text(encoding="utf-8"))
 
 
 def test_the_real_run_climbs_and_then_falls_off(plane):

@@ -120,8 +120,12 @@ def test_what_is_not_a_llama_is_refused(tmp_path):
         DecoderConfig.from_dict({"vocab_size": 10, "rope_scaling": {"rope_type": "yarn"}})
     with pytest.raises(ValueError, match="multiple of"):
         DecoderConfig(10, num_attention_heads=4, num_key_value_heads=3)
-    config = json.loads((data_path("models", "pocket-sft") / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 5}))
+    config = json.loads(
+        (data_path("models", "pocket-sft") / "config.json").read_text(encoding="utf-8")
+    )
+    (tmp_path / "config.json").write_text(
+        json.dumps({**config, "num_hidden_layers": 5}), encoding="utf-8"
+    )
     weights = data_path("models", "pocket-sft") / "model.safetensors"
     (tmp_path / "model.safetensors").write_bytes(weights.read_bytes())
     with pytest.raises(ValueError, match="weights missing"):

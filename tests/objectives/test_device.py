@@ -95,7 +95,9 @@ with torch.no_grad(), FakeTensorMode():
 def run(dtype: str) -> subprocess.CompletedProcess:
     """In a process of its own: autograd on fake CUDA tensors can abort the interpreter."""
     script = SCRIPT.replace("DTYPE", dtype)
-    return subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
 
 
 def test_no_function_leaves_the_device():

@@ -47,7 +47,9 @@ def test_local_links_lead_somewhere_and_pictures_are_local(path):
 def test_quoted_commands_exist(path):
     text = text_of(path)
     quoted = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, flags=re.DOTALL))
-    targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE)
+    targets = re.findall(
+        r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE
+    )
     for words in re.findall(r"\bmake ((?:[A-Z]+=\S+ )*[a-z][a-z0-9-]*)", quoted):
         assert words.split()[-1] in targets, words
     for module in re.findall(r"python3? -m ((?:rlhf_lib|tests)[\w.]*)", quoted):
@@ -57,12 +59,14 @@ def test_quoted_commands_exist(path):
 
 
 def test_modules_that_the_makefile_runs_exist():
-    for module in re.findall(r"-m ((?:rlhf_lib|tests)[\w.]*)", (ROOT / "Makefile").read_text()):
+    for module in re.findall(
+        r"-m ((?:rlhf_lib|tests)[\w.]*)", (ROOT / "Makefile").read_text(encoding="utf-8")
+    ):
         assert importlib.util.find_spec(module), module
 
 
 def test_every_command_of_the_makefile_is_in_its_help():
-    text = (ROOT / "Makefile").read_text()
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
     phony = set(re.search(r"^\.PHONY: (.*)$", text, flags=re.MULTILINE).group(1).split())
     assert phony == set(re.findall(r"^([a-z0-9-]+):.*## ", text, flags=re.MULTILINE))
 

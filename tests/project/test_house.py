@@ -33,7 +33,9 @@ def test_functions_are_small():
 
 def test_rooms_import_only_from_rooms_above_them():
     script = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports())"
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
 
 
@@ -43,7 +45,9 @@ def loaded_by(module: str) -> tuple[float, set[str]]:
         "import sys, time; start = time.perf_counter(); import "
         f"{module}; print(time.perf_counter() - start, *sys.modules)"
     )
-    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stderr
     seconds, *modules = run.stdout.split()
     return float(seconds), set(modules)

@@ -12,9 +12,13 @@ from packaging.version import Version
 
 from tests.chapters import ROOT
 
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-PINS = [line for line in (ROOT / "requirements.lock").read_text().splitlines() if line[0] != "#"]
+PINS = [
+    line
+    for line in (ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+    if line[0] != "#"
+]
 LOCKED = dict(line.split("==") for line in PINS)
 
 
@@ -59,7 +63,7 @@ def test_locked_packages_run_on_the_oldest_python_that_we_promise():
 
 
 def test_environment_yml_installs_the_lock():
-    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+    entries = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
     python = next(entry.split("=")[1] for entry in entries if str(entry).startswith("python="))
     assert SpecifierSet(PROJECT["requires-python"]).contains(Version(python))
     pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
