@@ -80,9 +80,10 @@ def say(*words: object) -> None:
 
 
 def data_path(*parts: str) -> Path:
-    """A path below the workbook's `data/` folder, wherever the caller runs from.
-
-    `RLHF_DATA` points somewhere else if it is set.
+    """A path below the workbook's data: `RLHF_DATA` if set, else what an installed wheel carries, else the
+    repository's `data/` folder, wherever the caller runs from.
     """
-    default = Path(__file__).resolve().parent.parent / "data"
+    package = Path(__file__).resolve().parent
+    carried = package / "data"
+    default = carried if carried.is_dir() else package.parent / "data"
     return Path(os.environ.get("RLHF_DATA", default)).joinpath(*parts)

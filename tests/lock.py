@@ -13,9 +13,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def roots() -> list[str]:
-    """The requirements of the package and of its tests."""
+    """The requirements of the package, its notebooks and its tests."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return project["dependencies"] + project["optional-dependencies"]["test"]
+    extras = project["optional-dependencies"]
+    return project["dependencies"] + extras["notebook"] + extras["test"]
 
 
 def closure(requirements: list[str]) -> dict[str, str]:

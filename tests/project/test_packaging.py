@@ -1,9 +1,15 @@
-"""pyproject.toml, the lock and environment.yml say the same."""
+"""pyproject.toml, the lock and environment.yml say the same; the wheel works away from the repository."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
+import zipfile
 from importlib.metadata import PackageNotFoundError, distribution
 
+import pytest
 import yaml
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -29,7 +35,7 @@ def test_every_dependency_has_a_lower_and_an_upper_bound():
 
 
 def test_lock_holds_what_pyproject_asks_for():
-    for text in [*PROJECT["dependencies"], *EXTRAS["test"]]:
+    for text in [*PROJECT["dependencies"], *EXTRAS["notebook"], *EXTRAS["test"]]:
         requirement = Requirement(text)
         version = LOCKED.get(canonicalize_name(requirement.name))
         assert version and requirement.specifier.contains(version), f"{text}, locked: {version}"
@@ -69,3 +75,61 @@ def test_environment_yml_installs_the_lock():
     pip = next(entry["pip"] for entry in entries if isinstance(entry, dict))
     assert pip == ["--requirement requirements.lock", "--editable ."]
     assert {e for e in entries if isinstance(e, str)} == {f"python={python}", "pip"}
+
+
+@pytest.fixture(scope="module")
+def unpacked(tmp_path_factory):
+    """The wheel, built from a copy of the repository without network, and unpacked."""
+    folder = tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE", "chapters/LICENSE"):
+        (folder / "repository" / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, folder / "repository" / name)
+    for name in ("rlhf_lib", "data"):
+        shutil.copytree(ROOT / name, folder / "repository" / name)
+    build = [
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-build-isolation",
+        "--no-deps",
+        "--wheel-dir",
+        "..",
+        ".",
+    ]
+    run = subprocess.run(
+        [sys.executable, "-m", *build], cwd=folder / "repository", capture_output=True
+    )
+    assert run.returncode == 0, run.stderr.decode()[-3000:]
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(folder / "site")
+    shutil.rmtree(folder / "repository")
+    return folder / "site"
+
+
+def test_wheel_carries_data_and_types(unpacked):
+    there = {
+        str(p.relative_to(unpacked / "rlhf_lib" / "data"))
+        for p in (unpacked / "rlhf_lib" / "data").rglob("*")
+        if p.is_file()
+    }
+    assert there == {
+        str(p.relative_to(ROOT / "data")) for p in (ROOT / "data").rglob("*") if p.is_file()
+    }
+    assert (unpacked / "rlhf_lib" / "py.typed").exists()
+    assert {p.name for p in unpacked.iterdir() if p.suffix != ".dist-info"} == {"rlhf_lib"}
+
+
+def test_a_policy_answers_from_the_wheel_alone(unpacked, tmp_path):
+    script = (
+        "import rlhf_lib; from rlhf_lib.training import read_preferences; "
+        "assert len(read_preferences(rlhf_lib.data_path('preferences', 'pocket-test.jsonl'))) > 400; "
+        "print(rlhf_lib.__file__); "
+        "print(rlhf_lib.load_policy('pocket-sft').sample(['what colour is a fox?'], temperature=0).texts[0])"
+    )
+    env = {k: v for k, v in os.environ.items() if k not in ("RLHF_DATA", "PYTHONPATH")}
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=env | {"PYTHONPATH": str(unpacked)},
+        capture_output=True, encoding="utf-8",
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert str(unpacked) in run.stdout and "red" in run.stdout
