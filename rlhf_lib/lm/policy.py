@@ -337,7 +337,7 @@ class Policy:
     def completion_logits(self, rollout: Rollout) -> Tensor:
         """Logits (B, T, V) from which each completion token is predicted; at padding they mean nothing."""
         with forward_passes(self.model, self.device):
-            return self.model.logits(completion_states(self.model, rollout, before=True))
+            return self.model.logits(completion_states(self.model, rollout, before=True)).float()
 
     def logprobs(
         self, rollout: Rollout, temperature: float = 1.0, with_entropy: bool = False

@@ -47,6 +47,19 @@ class TransformersModel(nn.Module):
         alone = [self.hidden_states(token_ids[:, start:])[:, -1] for start in (2, 2, 0)]
         self.cached = same(lambda: self._cached_states(token_ids), torch.cat(alone))
 
+    def _apply(self, fn, recurse: bool = True) -> TransformersModel:
+        """Move or cast the model; rotary frequencies stay exact, as they do where transformers casts it."""
+        buffers = {
+            name: old for name, old in self.inner.named_buffers() if name.endswith("inv_freq")
+        }
+        super()._apply(fn, recurse)
+        for name, exact in buffers.items():
+            owner, _, last = name.rpartition(".")
+            if not exact.is_meta:
+                place = self.inner.get_buffer(name).device
+                setattr(self.inner.get_submodule(owner), last, exact.to(place))
+        return self
+
     def _cached_states(self, token_ids: Tensor) -> Tensor:
         """States (3, H) at the last token of rows without their first two tokens, twice, and of a whole row."""
         both, rows = token_ids.expand(2, -1), torch.tensor([0, 0, 1], device=token_ids.device)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from ..lm import Policy
-from ..lm.modes import evaluating
+from ..lm.modes import evaluating, forward_passes
+from ..lm.token_scores import token_scores
 from .checkpoint import Checkpoint, CountedStream
 from .checks import check_settings
 from .guards import OutOfData
@@ -97,8 +97,10 @@ def next_token_loss(policy: Policy, token_ids: Tensor) -> Tensor:
     With a coefficient it is the pretraining term of PPO-ptx (Ouyang et al., 2022, equation 2).
     Equation: [REG-1].
     """
-    logits = policy.model(token_ids[:, :-1]).float()
-    return F.cross_entropy(logits.flatten(0, 1), token_ids[:, 1:].flatten())
+    with forward_passes(policy.model, policy.device):
+        states = policy.model.hidden_states(token_ids[:, :-1]).flatten(0, 1)
+        logp, _ = token_scores(policy.model, states, token_ids[:, 1:].flatten())
+    return -logp.mean()
 
 
 @torch.no_grad()

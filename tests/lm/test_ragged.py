@@ -53,3 +53,26 @@ def test_groups_hold_every_row_once_and_lengths_that_are_alike():
 def test_different_rows_by_hand():
     first, which = different_rows(torch.tensor([[1, 2], [3, 4], [1, 2]]))
     assert first.tolist() == [0, 1] and which.tolist() == [0, 1, 0]
+
+
+def test_neither_order_nor_neighbours_nor_parts_of_a_batch_change_a_gradient(tiny):
+    """With tokens in between that were put in: whole, shuffled, and row by row."""
+    rollout = tiny.sample(
+        PROMPTS, 4, max_new_tokens=12, seed=0, reply=lambda row, turn: [7, 8, 9], budget=3
+    )
+    assert (rollout.loss_mask != rollout.completion_mask).any()
+    weights, found = torch.arange(1.0, 13.0), []
+    shuffled = torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    for parts in (
+        [torch.arange(12)],
+        [shuffled],
+        list(torch.arange(12).split(5)),
+        shuffled.split(1),
+    ):
+        tiny.model.zero_grad()
+        for part in parts:
+            (tiny.logprobs(rollout.select(part)).sum(1) * weights[part]).sum().backward()
+        found.append([p.grad.clone() for p in tiny.model.parameters()])
+    for other in found[1:]:
+        for first, second in zip(found[0], other, strict=True):
+            torch.testing.assert_close(first, second, atol=1e-4, rtol=1e-4)

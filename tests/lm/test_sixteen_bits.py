@@ -51,6 +51,20 @@ def test_late_positions_are_as_good_as_in_transformers(pocket, long_rows):
         assert our_kl[part].mean() < 3 * their_kl[part].mean()
 
 
+def test_rotations_stay_exact_behind_the_interface_too(tokenizer):
+    from transformers import Qwen2Config, Qwen2ForCausalLM
+
+    from rlhf_lib.lm import TransformersModel
+
+    config = Qwen2Config(vocab_size=len(tokenizer), hidden_size=32, intermediate_size=32,
+                         num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2)  # fmt: skip
+    model = TransformersModel(Qwen2ForCausalLM(config))
+    before = model.inner.model.rotary_emb.inv_freq.clone()
+    model.to(torch.bfloat16)
+    assert model.inner.lm_head.weight.dtype == torch.bfloat16
+    assert torch.equal(model.inner.model.rotary_emb.inv_freq, before)
+
+
 @torch.no_grad()
 def test_autocast_costs_as_little_late_as_early(pocket, long_rows, bf16):
     exact = pocket.model(long_rows)
