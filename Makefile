@@ -13,7 +13,7 @@ OLD := Python 3.11 or later is needed; this is {}. Name another one: make PYTHON
 NOVENV := could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test browser book chapters bench interop claims models grid figures lint html smollm2 lock clean
+.PHONY: help lab test browser book chapters bench interop gpu claims models grid figures lint html smollm2 lock clean
 
 help:  ## list the commands
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ $(BENCH)/.installed: requirements.lock pyproject.toml
 	$(call environment,$(BENCH))
 	@$(BENCH)/bin/python -m pip install --quiet --constraint requirements.lock --editable '.[bench]'
 	@touch $@
+
+gpu: $(STAMP)  ## what a CUDA machine makes of the library: a table in five minutes (MODEL=smollm2)
+	$(RUN) -m tests.gpu_check $(MODEL)
 
 claims: $(STAMP)  ## the slow tier: each chapter's main experiment over five seeds (20 minutes)
 	$(RUN) -m tests.claims
