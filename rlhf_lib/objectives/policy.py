@@ -206,8 +206,7 @@ def _check_policy(
 ) -> None:
     one_of("algorithm", algorithm, ALGORITHMS)
     has_dimensions("logp", logp, "(B, T)")
-    same_shape(logp=logp, old_logp=old_logp, mask=mask)
-    mask_covers_rows(mask)
+    same_shape(logp=logp, old_logp=old_logp, mask=mask)  # its rows: see `masked_aggregate`
     if tuple(advantages.shape) not in ((len(logp),), tuple(logp.shape)):
         raise ValueError(
             f"advantages must have shape (B,) or (B, T) with logp's {tuple(logp.shape)}; "

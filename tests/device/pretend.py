@@ -56,10 +56,11 @@ class Pretended(torch.Tensor):
 
     @staticmethod
     def __new__(cls, held: torch.Tensor) -> Pretended:
-        tensor = torch.Tensor._make_wrapper_subclass(
-            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
-            dtype=held.dtype, layout=held.layout, device=DEVICE,
-        )  # fmt: skip
+        with torch.inference_mode(held.is_inference()):  # a view of a tensor is of its kind
+            tensor = torch.Tensor._make_wrapper_subclass(
+                cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(),
+                dtype=held.dtype, layout=held.layout, device=DEVICE,
+            )  # fmt: skip
         tensor.held = held
         return tensor
 

@@ -2,10 +2,11 @@
 
     python -m tests.device.shrunken 03 07        # on the pretended accelerator
     python -m tests.device.shrunken --bf16 03    # on the CPU, computing in bfloat16
-    python -m tests.device.shrunken --long 03    # with runs of their whole length, claims included
+    python -m tests.device.shrunken --whole 03   # on the CPU as it is, with whole runs and what they claim
 
-Each training run does its first and its last step. What a chapter claims needs whole runs, so the cells with
-claims are left out. Prints the cells that failed; the exit status is 1 if there are any.
+Each training run takes its first and its last step, answers have up to `LONGEST` tokens, and the cells with
+claims, which need whole runs, are left out. Labs are built, and each of their controls is moved once.
+Prints the cells that failed; the exit status is 1 if there are any.
 """
 
 from __future__ import annotations
@@ -23,54 +24,79 @@ from unittest import mock
 from ..chapters import build, code_cells, names, tags
 from .pretend import pretended
 
+LONGEST = 12
+"""Tokens of a sampled answer."""
+
 
 @contextmanager
-def short_runs() -> Iterator[None]:
-    """Every trainer takes its first and its last step only."""
+def shortened() -> Iterator[None]:
+    """Every trainer takes its first and its last step only; answers are cut at `LONGEST` tokens."""
     for room in ("exercises", "labs"):  # the highest: all others are loaded with them
         importlib.import_module(f"rlhf_lib.{room}")
-    guards = sys.modules["rlhf_lib.training.guards"]
-    whole = guards.run_steps
+    from rlhf_lib.lm import Policy
+    from rlhf_lib.training import guards
 
-    def ends(steps, *arguments, **options):
+    whole, sample = guards.run_steps, Policy.sample
+
+    def ends(steps, *arguments):
         steps = list(steps)
-        return whole([steps[0], *steps[1:][-1:]], *arguments, **options)
+        return whole([*steps[:1], *steps[1:][-1:]], *arguments)
+
+    def sample_few(policy, prompts, samples_per_prompt=1, max_new_tokens=LONGEST, *more, **options):
+        return sample(
+            policy, prompts, samples_per_prompt, min(LONGEST, max_new_tokens), *more, **options
+        )
 
     with ExitStack() as stack:
+        stack.enter_context(mock.patch.object(Policy, "sample", sample_few))
         for name, module in list(sys.modules.items()):
-            if name.startswith("rlhf_lib.") and getattr(module, "run_steps", None) is whole:
+            if (
+                name.startswith("rlhf_lib.training.")
+                and getattr(module, "run_steps", None) is whole
+            ):
                 stack.enter_context(mock.patch.object(module, "run_steps", ends))
         yield
 
 
 def run_chapter(name: str, claims: bool = False) -> list[str]:
-    """Run the cells of a chapter in order; a sentence for each that failed, with its number and source."""
+    """Run the cells of a chapter in order; what failed, with the number of the cell and its source."""
+    import matplotlib.pyplot as plt
     from IPython.core.interactiveshell import InteractiveShell
 
     shell, failures = InteractiveShell(), []
     for number, cell in enumerate(code_cells(build.read_source(name))):
         if "claims" in tags(cell) and not claims:
             continue
-        said = StringIO()
-        started = time.perf_counter()
+        said, started = StringIO(), time.process_time()
         with redirect_stdout(said), redirect_stderr(said):
             result = shell.run_cell(cell.source)
+            error = result.error_before_exec or result.error_in_exec
+            if error is None and "lab" in tags(cell):
+                error = moved(result.result)
         if os.environ.get("RLHF_TIMES"):
-            print(f"{name} {number}: {time.perf_counter() - started:.1f} s", file=sys.stderr)
-        error = result.error_before_exec or result.error_in_exec
+            print(f"{name} {number}: {time.process_time() - started:.1f} s", file=sys.stderr)
         if error is not None:
-            where = "".join(traceback.format_tb(error.__traceback__)[-3:])
-            failures.append(
-                f"cell {number}: {type(error).__name__}: {error}\n{cell.source}\n{where}"
-            )
-        _close_figures()
+            failures.append(described(number, cell.source, error))
+        plt.close("all")
     return failures
 
 
-def _close_figures() -> None:
-    import matplotlib.pyplot as plt
+def moved(lab) -> Exception | None:
+    """Set each control of a lab to another value; what went wrong, or None."""
+    try:
+        for control in getattr(lab, "controls", {}).values():
+            options = getattr(control, "options", None)
+            low, high = options[:: len(options) - 1] if options else (control.min, control.max)
+            control.value = high if control.value != high else low
+    except Exception as error:  # shown like that of a cell
+        return error
+    return None
 
-    plt.close("all")
+
+def described(number: int, source: str, error: BaseException) -> str:
+    """A failed cell, to read."""
+    where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    return f"cell {number}: {type(error).__name__}: {str(error)[:500]}\n{source}\n{where}"
 
 
 def main(arguments: list[str]) -> int:
@@ -78,21 +104,20 @@ def main(arguments: list[str]) -> int:
     os.environ["MPLBACKEND"] = "Agg"
     flags = {text for text in arguments if text.startswith("-")}
     wanted = tuple(text for text in arguments if text not in flags)
-    bf16, long = "--bf16" in flags, "--long" in flags
-    if bf16:
+    if "--bf16" in flags:
         os.environ["RLHF_DTYPE"] = "bfloat16"
+    whole = "--whole" in flags
+    device = nullcontext if flags & {"--bf16", "--whole"} else pretended
     failed = 0
     for name in names():
         if wanted and not name.startswith(wanted):
             continue
-        started = time.perf_counter()
-        with nullcontext() if bf16 else pretended(), nullcontext() if long else short_runs():
-            failures = run_chapter(name, claims=long)
-        print(
-            f"{name}: {len(failures)} cells failed, {time.perf_counter() - started:.0f} s",
-            flush=True,
-        )
-        print("\n".join(failures), flush=True)
+        started = time.process_time()
+        with device(), nullcontext() if whole else shortened():
+            failures = run_chapter(name, claims=whole)
+        seconds = time.process_time() - started
+        print(f"{name}: {len(failures)} cells failed; {seconds:.0f} CPU seconds", flush=True)
+        print(*failures, sep="\n", flush=True)
         failed += len(failures)
     return int(failed > 0)
 

@@ -7,6 +7,7 @@ import torch
 
 from rlhf_lib.evaluation import best_of_n, exact_world
 from rlhf_lib.lm import Decoder, DecoderConfig, Policy, encode_answers, load_policy, score_answers
+from rlhf_lib.objectives import policy_loss
 from rlhf_lib.rewards import (
     EnsembleReward,
     GoldReward,
@@ -158,6 +159,14 @@ def test_outcome_and_process_models(make, world):
         ]
 
     on_both(work)
+
+
+def test_a_policy_loss_waits_for_the_device_twice():
+    """Once to look at the mask, once to fetch all metrics."""
+    with pretended() as seen:
+        x = torch.rand(4, 6, device=DEVICE)
+        policy_loss(x, x, x, torch.ones_like(x), "ppo", sampler_logp=x, entropy=x)
+        assert (seen.waits, seen.copies) == (1, 1)
 
 
 @pytest.mark.parametrize("loss", LOSSES)

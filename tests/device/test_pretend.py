@@ -105,6 +105,13 @@ def test_training_gives_the_numbers_of_the_cpu(seen):
         assert np.allclose(there, here, atol=1e-6)
 
 
+def test_inference_mode_makes_views_of_what_was_there(x):
+    with torch.inference_mode():
+        view, new = x[:, :2], x + 1
+    assert not view.is_inference() and new.is_inference()
+    assert view.clone().requires_grad_().sum().requires_grad
+
+
 def test_threads_begun_inside_are_inside(seen):
     found = []
     thread = threading.Thread(target=lambda: found.append(torch.tensor([1.0], device=DEVICE)))
