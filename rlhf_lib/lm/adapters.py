@@ -6,6 +6,7 @@ an adapter folder that peft reads, and its reference is the same model with the 
 
 from __future__ import annotations
 
+import copy
 import sys
 import warnings
 from collections.abc import Iterator
@@ -207,9 +208,9 @@ def save_adapter(policy, folder: Path, base: str) -> None:
     inner = inner_model(policy.model)
     weights = {
         PREFIX + name.removeprefix(PREFIX): weight.detach().cpu().contiguous()
-        for name, weight in get_peft_model_state_dict(inner).items()
+        for name, weight in get_peft_model_state_dict(inner, save_embedding_layers=False).items()
     }
-    config = next(iter(inner.peft_config.values()))
+    config = copy.copy(next(iter(inner.peft_config.values())))
     config.base_model_name_or_path, config.inference_mode = base, True
     config.save_pretrained(folder)
     save_file(weights, folder / "adapter_model.safetensors", metadata={"format": "pt"})

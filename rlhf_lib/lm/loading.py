@@ -95,17 +95,14 @@ def _read_adapter(folder: Path, name: str, device, dtype: torch.dtype, arguments
 
 
 def find_base(named: str, folder: Path) -> Path:
-    """The folder of an adapter's base model, also where both have been moved since, or another machine
-    shipped the same models elsewhere.
+    """The folder of the base model that the adapter in `folder` names.
+
+    Where that is a path on the machine it was saved on, a folder of the same name is looked for: in the
+    adapter's folder, beside it, and among the models that are shipped or fetched.
     """
-    last = Path(named).name
-    near = [
-        Path(named),
-        folder / last,
-        folder.parent / last,
-        data_path("models", last),
-        CACHE / last,
-    ]
+    near, last = [Path(named), folder / named], Path(named).name
+    if Path(named).is_absolute():
+        near += [folder / last, folder.parent / last, data_path("models", last), CACHE / last]
     here = [path for path in near if (path / "config.json").exists()]
     return here[0] if here else find_checkpoint(named) or download(named)
 

@@ -398,7 +398,7 @@ class Policy:
         if has_adapters(self.model):
             base = self.source or str(folder.resolve() / "base")
             save_adapter(self, part, base)
-            if self.source is None or Path(self.source) == Path(base):
+            if self.source is None:
                 self._without_adapter().write(part / "base", folder / "base")
         else:
             self.model.save_pretrained(part)

@@ -320,7 +320,7 @@ class DirectTrainer:
         self.policy, self.settings, self.reward = policy, settings or DirectSettings(), reward
         self.reference = reference
         if reference is None and self.settings.needs_reference:
-            self.reference = policy.copy(frozen=True)
+            self.reference = policy.reference()
         self.optimizer = torch.optim.AdamW(
             policy.model.parameters(),
             self.settings.learning_rate,

@@ -108,7 +108,7 @@ class OnlineTrainer:
                 "pretraining_coefficient needs pretraining: a stream of rows of token ids"
             )
         self.policy, self.prompts, self.reward, self.gold = policy, list(prompts), reward, gold
-        self.reference = reference or policy.copy(frozen=True)
+        self.reference = reference or policy.reference()
         self.optimizer = _adamw(policy.model, settings.learning_rate)
         self.value_model = ValueModel(policy) if settings.advantage == "gae" else None
         if self.value_model is not None:
