@@ -98,9 +98,18 @@ class TransformersModel(nn.Module):
         if not self.own_head:
             return self.inner.get_output_embeddings()(hidden)
         head = copy.copy(self.inner)  # shares all weights; its trunk hands on what it is given
-        head._modules = {**self.inner._modules, self.inner.base_model_prefix: _Trunk()}
+        head._modules = {**self.inner._modules, self._trunk_name: _Trunk()}
         found = head(inputs_embeds=hidden.reshape(1, -1, hidden.shape[-1])).logits
         return found.view(*hidden.shape[:-1], -1)
+
+    @property
+    def _trunk_name(self) -> str:
+        """Where the trunk is (Llama 4's class names another place)."""
+        prefix = self.inner.base_model_prefix
+        return prefix if hasattr(self.inner, prefix) else "model"
+
+    def _trunk(self, **inputs):
+        return getattr(self.inner, self._trunk_name)(**inputs)
 
     def hidden_states(
         self, token_ids: Tensor, attention_mask: Tensor | None = None, cache=None
@@ -118,14 +127,14 @@ class TransformersModel(nn.Module):
             positions = (attention_mask.cumsum(1) - 1).clamp(min=0).long()
             inputs["position_ids"] = positions[:, -token_ids.shape[1] :]
             inputs["attention_mask"] = attention_mask
-        return self.inner.base_model(**inputs, use_cache=cache is not None)[0]
+        return self._trunk(**inputs, use_cache=cache is not None)[0]
 
     def _left_aligned(self, token_ids: Tensor, mask: Tensor | None) -> Tensor:
         """States (B, T, H) of padded rows: padding moves to the end, where no causal model looks."""
         if mask is None:
-            return self.inner.base_model(input_ids=token_ids, use_cache=False)[0]
+            return self._trunk(input_ids=token_ids, use_cache=False)[0]
         order = (mask == 0).int().argsort(dim=1, stable=True)
-        states = self.inner.base_model(input_ids=token_ids.gather(1, order), use_cache=False)[0]
+        states = self._trunk(input_ids=token_ids.gather(1, order), use_cache=False)[0]
         return states.gather(1, order.argsort(1)[..., None].expand_as(states))
 
     def new_cache(self, batch_size: int, length: int | None = None):

@@ -99,7 +99,7 @@ class Shy(torch.nn.Module):
     def __init__(self, inner):
         super().__init__()
         self.inner, self.config = inner, inner.config
-        self.base_model, self.device, self.base_model_prefix = inner.base_model, inner.device, "no"
+        self.model, self.device, self.base_model_prefix = inner.base_model, inner.device, "no"
         self.get_output_embeddings = inner.get_output_embeddings
 
     def forward(self, input_ids, **inputs):
