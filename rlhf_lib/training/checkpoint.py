@@ -26,6 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..lm import Policy
+from ..lm.adapters import WithoutAdapter
 from ..lm.chat import as_messages
 from .history import History
 
@@ -58,8 +60,8 @@ class Checkpoint:
         settings: Any,
         history: History,
         parts: Mapping[str, Any],
-        fixed: Mapping[str, nn.Module | None] | None = None,
-        facts: Mapping[str, Callable[[], str | None]] | None = None,
+        fixed: Mapping[str, nn.Module] | None = None,
+        facts: Mapping[str, Callable[[], str]] | None = None,
     ) -> None:
         if every < 1:
             raise ValueError(f"checkpoint_every must be 1 or more; got {every}")
@@ -203,7 +205,8 @@ def _to_disk(path: Path) -> None:
 # --- what is kept of each kind of part
 def _collect(parts: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """({"part/key": tensor}, {"part": what JSON can hold}) of all parts."""
-    tensors, states = {}, {}
+    tensors: dict[str, Tensor] = {}
+    states: dict[str, Any] = {}
     for name, part in _flat(parts):
         tensors |= {f"{name}/{key}": _whole(tensor) for key, tensor in _tensors_of(part).items()}
         states[name] = _state_of(part)
@@ -327,7 +330,8 @@ class GlobalGenerators:
         """Their states, as JSON takes them."""
         import numpy
 
-        kind, numbers, *rest = numpy.random.get_state()
+        state: Any = numpy.random.get_state()
+        kind, numbers, *rest = state
         return {
             "python": random.getstate(),
             "numpy": [kind, numbers.tolist(), *rest],
@@ -383,12 +387,27 @@ def digest(rows: Iterable[Sequence]) -> str:
     return found.hexdigest()[:16]
 
 
-def digest_of_weights(module: nn.Module | None) -> str | None:
-    """A fingerprint of a module's weights; None for None."""
-    if module is None:
-        return None
+def digest_of_weights(module: nn.Module) -> str:
+    """A fingerprint of a module's weights."""
     checksum = 0
     for tensor in _weights(module).values():
         data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)
         checksum = zlib.crc32(data.numpy().tobytes(), checksum)
     return f"{checksum:08x}"
+
+
+Facts = dict[str, Callable[[], str]]
+
+
+def of_reference(used: Policy | None, given: Policy | None) -> tuple[dict[str, nn.Module], Facts]:
+    """What is kept of a reference, as `fixed` and `facts` of a `Checkpoint`.
+
+    Of one that was given a fingerprint: it must be given again. Of one that a trainer made of the policy
+    at its start the weights, which the policy itself no longer has when the run goes on; but a LoRA
+    policy's has none of its own, it is the policy with its adapter switched off.
+    """
+    if used is None or isinstance(used.model, WithoutAdapter):
+        return {}, {}
+    if given is None:
+        return {"reference": used.model}, {"reference": lambda: "the policy at its start"}
+    return {}, {"reference": lambda: digest_of_weights(given.model)}

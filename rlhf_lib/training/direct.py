@@ -11,115 +11,58 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from ..lm import EncodedAnswer, Policy, answer_logp, encode_answers, score_answers
 from ..lm.modes import evaluating, without_dropout
-from ..objectives import (
-    apo_down_loss,
-    apo_zero_loss,
-    dpo_loss,
-    ipo_loss,
-    kto_loss,
-    orpo_loss,
-    rebel_loss,
-    simpo_loss,
-)
 from ..rewards.protocol import Reward, score
 from ..world import Preference, Unpaired
-from .checkpoint import Checkpoint, digest, digest_of_weights
-from .checks import check_settings
+from .checkpoint import Checkpoint, digest, of_reference
+from .direct_losses import (
+    LENGTH_AVERAGED,
+    LOSSES,
+    WITHOUT_REFERENCE,
+    DirectSettings,
+    PairLogps,
+    UnpairedLogps,
+    describe_logps,
+    describe_pairs,
+    describe_unpaired,
+    direct_loss,
+    joined,
+)
 from .examples import are_unpaired, as_row, with_flaws_noted, without_ties
 from .history import History
-from .loop import Part, in_parts, is_due, run_training, update_in_parts
+from .loop import Part, adamw, in_parts, is_due, run_training, update_in_parts
 from .rows import as_preferences, as_unpaired
 from .schedule import linear, set_learning_rate
 from .sft import epochs_of_batches
 
-LOSSES = ("dpo", "ipo", "cdpo", "kto", "orpo", "simpo", "rebel", "apo_zero", "apo_down")
-WITHOUT_REFERENCE = ("orpo", "simpo")
-LENGTH_AVERAGED = ("ipo", "orpo", "simpo")
+__all__ = [
+    "DirectSettings",
+    "DirectTrainer",
+    "LENGTH_AVERAGED",
+    "LOSSES",
+    "NoStrangers",
+    "PairData",
+    "PairLogps",
+    "UnpairedData",
+    "UnpairedLogps",
+    "WITHOUT_REFERENCE",
+    "describe_logps",
+    "describe_pairs",
+    "describe_unpaired",
+    "direct_loss",
+    "train_direct",
+]
+
 SCORED_AT_ONCE = 64
 """Comparisons in one forward pass of a measurement, where no micro-batch says otherwise."""
 
 Encode = Callable[[list, list[str]], list[EncodedAnswer]]
-
-
-@dataclass
-class DirectSettings:
-    """Settings of `train_direct`. The rate is for models of a few million parameters; 5e-7 to 5e-6 are usual
-    from 100M parameters on, and 5e-6 to 5e-5 for LoRA.
-
-    Raises:
-        ValueError: a number out of range, or an unknown loss.
-    """
-
-    loss: str = "dpo"
-    """dpo, ipo, cdpo, kto, orpo, simpo, rebel, apo_zero or apo_down: see `objectives.direct`."""
-    beta: float = 0.1
-    """How strongly the policy is held to the reference: higher is nearer. ORPO has none. REBEL's eta is
-    1 / beta. The two losses without a reference (simpo) and with averaged log-probabilities (ipo, simpo)
-    need other values than DPO: 2 and more for SimPO."""
-    label_smoothing: float = 0.1
-    """cdpo only: the share of comparisons that are taken to be labelled the wrong way round."""
-    nll_weight: float = 0.0
-    """Adds this times the mean negative log-likelihood of a token of the chosen answers (DPO + NLL)."""
-    gamma: float = 0.5
-    """simpo only: the margin that is asked for."""
-    orpo_weight: float = 0.1
-    """orpo only: lambda, the weight of the odds ratio beside the NLL."""
-    desirable_weight: float = 1.0
-    undesirable_weight: float = 1.0
-    """kto only."""
-    length_average: bool | None = None
-    """Mean instead of sum of an answer's token log-probabilities. None: as the loss has it (mean for ipo,
-    orpo and simpo)."""
-
-    epochs: float = 1.0
-    """Passes over the comparisons."""
-    batch_size: int = 32
-    """Comparisons in a batch, B; the policy sees 2 B answers."""
-    micro_batch: int | None = None
-    """Comparisons in one forward pass; None: the whole batch. It changes memory, not the gradient."""
-    learning_rate: float = 3e-4
-    """Peak; linear warm-up, then linear decay."""
-    warmup_steps: int = 10
-    weight_decay: float = 0.0
-    max_grad_norm: float = 1.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        check_settings(
-            self,
-            positive=(
-                "beta", "epochs", "batch_size", "micro_batch", "learning_rate", "max_grad_norm",
-            ),
-            non_negative=(
-                "nll_weight", "gamma", "orpo_weight", "desirable_weight", "undesirable_weight",
-                "warmup_steps", "weight_decay", "seed",
-            ),
-            choices={"loss": LOSSES},
-        )  # fmt: skip
-        if not 0 <= self.label_smoothing < 0.5:
-            raise ValueError(
-                "label_smoothing must lie in [0, 0.5): at a half the labels say nothing; got "
-                f"{self.label_smoothing}"
-            )
-
-    @property
-    def averages(self) -> bool:
-        """Whether the loss gets means over an answer's tokens."""
-        if self.length_average is None:
-            return self.loss in LENGTH_AVERAGED
-        return self.length_average
-
-    @property
-    def needs_reference(self) -> bool:
-        """Whether the loss compares with a reference policy."""
-        return self.loss not in WITHOUT_REFERENCE
 
 
 @dataclass
@@ -148,92 +91,6 @@ class UnpairedData:
     ref: Tensor
     strangers: list[EncodedAnswer]
     stranger_ref: Tensor
-
-
-@dataclass
-class PairLogps:
-    """Log-probabilities of a batch of comparisons, sums over tokens, all (B,).
-
-    chosen_length and rejected_length (B,) count tokens; gaps and kl as the losses of REBEL and KTO want
-    them.
-    """
-
-    chosen: Tensor
-    rejected: Tensor
-    ref_chosen: Tensor | None
-    ref_rejected: Tensor | None
-    chosen_length: Tensor
-    rejected_length: Tensor
-    gaps: Tensor | None = None
-    kl: Tensor | None = None
-
-
-@dataclass
-class UnpairedLogps:
-    """Log-probabilities of a batch of answers judged one by one, sums over tokens, all (B,)."""
-
-    policy: Tensor
-    ref: Tensor
-    desirable: Tensor
-    kl: Tensor | None = None
-
-
-def direct_loss(logps: PairLogps | UnpairedLogps, settings: DirectSettings) -> Tensor:
-    """The loss of a batch that `settings` ask for, from log-probabilities alone.
-
-    nll_weight adds that many times the mean over pairs of -log pi(chosen) / tokens (iterative RPO).
-    Equation: [REG-2].
-    """
-    s = settings
-    if isinstance(logps, UnpairedLogps):
-        return _kto(logps.policy, logps.ref, logps.desirable, logps.kl, s)
-    pc, pr, rc, rr = logps.chosen, logps.rejected, logps.ref_chosen, logps.ref_rejected
-    nll = -(pc / logps.chosen_length).mean()
-    if s.averages:
-        pc, pr = pc / logps.chosen_length, pr / logps.rejected_length
-        if rc is not None and rr is not None:
-            rc, rr = rc / logps.chosen_length, rr / logps.rejected_length
-    if rc is None or rr is None:
-        loss = _without_reference(pc, pr, s)
-    else:
-        loss = _with_reference(logps, pc, pr, rc, rr, s)
-    return loss + s.nll_weight * nll if s.nll_weight else loss
-
-
-def _without_reference(pc: Tensor, pr: Tensor, s: DirectSettings) -> Tensor:
-    if s.loss == "simpo":
-        return simpo_loss(pc, pr, s.beta, s.gamma)
-    if s.loss == "orpo":
-        return orpo_loss(pc, pr, -pc, s.orpo_weight)
-    raise ValueError(f"loss {s.loss!r} needs the reference's log-probabilities")
-
-
-def _with_reference(
-    batch: PairLogps, pc: Tensor, pr: Tensor, rc: Tensor, rr: Tensor, s: DirectSettings
-) -> Tensor:
-    if s.loss == "dpo":
-        return dpo_loss(pc, pr, rc, rr, s.beta)
-    if s.loss == "cdpo":
-        return dpo_loss(pc, pr, rc, rr, s.beta, s.label_smoothing)
-    if s.loss == "ipo":
-        return ipo_loss(pc, pr, rc, rr, s.beta)
-    if s.loss == "apo_zero":
-        return apo_zero_loss(pc, pr, rc, rr, s.beta)
-    if s.loss == "apo_down":
-        return apo_down_loss(pc, pr, rc, rr, s.beta)
-    if s.loss == "rebel":
-        return rebel_loss(pc, pr, rc, rr, batch.gaps, 1 / s.beta)
-    if s.loss == "kto":  # chosen answers as desirable ones; KTO does not need them in pairs
-        desirable = torch.arange(2 * len(pc), device=pc.device) < len(pc)
-        return _kto(torch.cat((pc, pr)), torch.cat((rc, rr)), desirable, batch.kl, s)
-    return _without_reference(pc, pr, s)
-
-
-def _kto(policy: Tensor, ref: Tensor, desirable: Tensor, kl: Tensor | None, s) -> Tensor:
-    if kl is None:
-        raise ValueError("loss 'kto' needs kl, its reference point")
-    weights = (s.desirable_weight, s.undesirable_weight)
-    return kto_loss(policy, ref, desirable, kl, s.beta, *weights)
 
 
 def train_direct(
@@ -267,10 +124,11 @@ def train_direct(
     settings, history = trainer.settings, trainer.history
     examples = read_examples(pairs, settings, history)
     unseen = read_examples(held_out, settings) if held_out is not None and len(held_out) else None
-    facts = {"pairs": lambda: digest(map(as_row, examples)), **trainer.facts(reference)}
+    fixed, facts = of_reference(trainer.reference, reference)
+    facts["pairs"] = lambda: digest(map(as_row, examples))
     kept = Checkpoint(
         checkpoint, checkpoint_every, settings, history, trainer.parts(),
-        fixed={} if reference else trainer.fixed(), facts=facts,
+        fixed, facts,
     )  # fmt: skip
     kept.resume()  # before the reference is asked: a resumed run has the original one
     data, measured = trainer.prepare(examples), trainer.prepare(unseen) if unseen else None
@@ -304,6 +162,8 @@ def read_examples(
             f"loss {settings.loss!r} compares two answers to a prompt; answers judged one by one "
             "are for loss='kto'"
         )
+    if settings.nll_weight or settings.length_average:
+        raise ValueError("nll_weight and length_average are for pairs of answers")
     return list(with_flaws_noted(as_unpaired(source), history))
 
 
@@ -321,27 +181,12 @@ class DirectTrainer:
         self.reference = reference
         if reference is None and self.settings.needs_reference:
             self.reference = policy.reference()
-        self.optimizer = torch.optim.AdamW(
-            policy.model.parameters(),
-            self.settings.learning_rate,
-            weight_decay=self.settings.weight_decay,
-        )
+        self.optimizer = adamw(policy.model, self.settings)
         self.history = History()
 
     def parts(self) -> dict[str, Any]:
         """What a checkpoint keeps besides the history."""
         return {"policy": self.policy.model, "optimizer": self.optimizer}
-
-    def fixed(self) -> dict[str, torch.nn.Module]:
-        """What it keeps once: the reference, where it is a model of its own."""
-        if self.reference is None or self.reference.model is self.policy.model:
-            return {}
-        return {"reference": self.reference.model}
-
-    def facts(self, reference: Policy | None) -> dict[str, Callable[[], str | None]]:
-        """Fingerprint of a reference that was given, which must be given again."""
-        model = reference.model if reference is not None else None
-        return {"reference": lambda: digest_of_weights(model)}
 
     def prepare(
         self,
@@ -358,9 +203,14 @@ class DirectTrainer:
             ValueError: no pairs that are not ties; no answers to other prompts for KTO.
         """
         encode = encode or functools.partial(encode_answers, self.policy)
-        if are_unpaired(pairs):
-            return self._prepare_unpaired(pairs, encode, others)
-        pairs = without_ties(pairs)
+        judged = [example for example in pairs if isinstance(example, Unpaired)]
+        if judged:
+            return self._prepare_unpaired(judged, encode, others)
+        return self._prepare_pairs(without_ties(cast(Any, pairs)), encode, others)
+
+    def _prepare_pairs(
+        self, pairs: Sequence[Preference], encode: Encode, others: Sequence[tuple]
+    ) -> PairData:
         prompts = [pair.prompt for pair in pairs]
         chosen = encode(prompts, [pair.chosen for pair in pairs])
         rejected = encode(prompts, [pair.rejected for pair in pairs])
@@ -392,8 +242,10 @@ class DirectTrainer:
         )
 
     @torch.no_grad()
-    def _ask(self, policy: Policy, answers: Sequence[EncodedAnswer]) -> Tensor:
+    def _ask(self, policy: Policy | None, answers: Sequence[EncodedAnswer]) -> Tensor:
         """log pi(answer | prompt) (n,), without dropout and gradient, answers of like length together."""
+        if policy is None:
+            raise ValueError(f"loss {self.settings.loss!r} needs a reference")
         order = sorted(range(len(answers)), key=lambda i: len(answers[i].token_ids))
         size = 2 * (self.settings.micro_batch or SCORED_AT_ONCE)
         with evaluating(policy):
@@ -467,8 +319,9 @@ class DirectTrainer:
         answers = [data.chosen[i] for i in rows] + [data.rejected[i] for i in rows]
         chosen, rejected = answer_logp(self.policy, answers).split(len(rows))
         lengths = chosen.new_tensor([answer.length for answer in answers])
-        ref = (None, None) if data.ref is None else data.ref[rows].unbind(1)
-        return PairLogps(chosen, rejected, *ref, *lengths.split(len(rows)), data.gaps[rows], kl)
+        first, second = (None, None) if data.ref is None else data.ref[rows].unbind(1)
+        counts = lengths.split(len(rows))
+        return PairLogps(chosen, rejected, first, second, *counts, gaps=data.gaps[rows], kl=kl)
 
     @torch.no_grad()
     def _reference_point(self, data: PairData | UnpairedData, rows: list[int]) -> Tensor | None:
@@ -487,11 +340,9 @@ class DirectTrainer:
             kl = self._reference_point(data, rows)
             logps = joined([self.logps(data, some, kl) for some in in_parts(rows, size)])
         found = describe_logps(logps, self.settings.beta)
-        return {
-            "held_out_loss": direct_loss(logps, self.settings).item(),
-            "held_out_accuracy": found["accuracy"],
-            "held_out_logp_chosen": found["logp_chosen"],
-        }
+        wanted = [name for name in ("accuracy", "logp_chosen") if name in found]
+        loss = direct_loss(logps, self.settings).item()
+        return {"held_out_loss": loss, **{f"held_out_{name}": found[name] for name in wanted}}
 
 
 class NoStrangers(ValueError):
@@ -528,65 +379,3 @@ def answers_to_others(
             )
         found.append(text)
     return found
-
-
-def joined(logps: Sequence[PairLogps | UnpairedLogps]) -> PairLogps | UnpairedLogps:
-    """Micro-batches of one kind and one reference point as one batch, without gradient."""
-    if len(logps) == 1:
-        return logps[0]
-    columns = {
-        name: _joined_column(name, [getattr(part, name) for part in logps])
-        for name in vars(logps[0])
-    }
-    return type(logps[0])(**columns)
-
-
-def _joined_column(name: str, parts: Sequence[Tensor | None]) -> Tensor | None:
-    found = [part.detach() for part in parts if part is not None]
-    if not found:
-        return None
-    return found[0] if name == "kl" else torch.cat(found)
-
-
-def describe_logps(logps: PairLogps | UnpairedLogps, beta: float) -> dict[str, float]:
-    """The metrics of a batch of either kind."""
-    if isinstance(logps, UnpairedLogps):
-        return describe_unpaired(logps, beta)
-    return describe_pairs(logps, beta)
-
-
-@torch.no_grad()
-def describe_unpaired(logps: UnpairedLogps, beta: float) -> dict[str, float]:
-    """Metrics of answers judged one by one.
-
-    logp_chosen, reward_chosen: means over the desirable answers, and logp_rejected, reward_rejected over the
-    others (0 where a batch has none); accuracy: share of desirable answers with a reward above
-    beta z0 and of others below it; margin: the difference of the mean rewards; kl as of pairs.
-    """
-    drift, good = logps.policy - logps.ref, logps.desirable
-    point = logps.kl if logps.kl is not None else torch.zeros(())
-    above = (drift > point).float() + 0.5 * (drift == point)
-    found = {"kl": -drift.mean().item()}
-    for name, rows in (("chosen", good), ("rejected", ~good)):
-        some = bool(rows.any())
-        found[f"logp_{name}"] = logps.policy[rows].mean().item() if some else 0.0
-        found[f"reward_{name}"] = beta * drift[rows].mean().item() if some else 0.0
-    found["margin"] = found["reward_chosen"] - found["reward_rejected"]
-    found["accuracy"] = torch.where(good, above, 1 - above).mean().item()
-    return found
-
-
-@torch.no_grad()
-def describe_pairs(logps: PairLogps, beta: float) -> dict[str, float]:
-    """The metrics of a batch that need no gradient: see `DirectTrainer.step`."""
-    chosen, rejected = logps.chosen / logps.chosen_length, logps.rejected / logps.rejected_length
-    found = {}
-    if logps.ref_chosen is not None:
-        drift = torch.stack((logps.chosen - logps.ref_chosen, logps.rejected - logps.ref_rejected))
-        chosen, rejected = beta * drift
-        found = {"reward_chosen": chosen, "reward_rejected": rejected, "kl": -drift}
-    margin = chosen - rejected
-    accuracy = (margin > 0).float() + 0.5 * (margin == 0)
-    found |= {"logp_chosen": logps.chosen, "logp_rejected": logps.rejected}
-    found |= {"margin": margin, "accuracy": accuracy}
-    return {name: value.mean().item() for name, value in found.items()}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from ..world import Preference, Unpaired
 from .history import History
+from .sources import rows_of
 
 Record = TypeVar("Record")
 
@@ -37,12 +38,26 @@ def with_flaws_noted(records: Sequence[Record], history: History) -> Sequence[Re
     return records
 
 
-def are_unpaired(examples: Iterable[Any]) -> bool:
+def are_unpaired(source: Any) -> bool:
     """Whether these are answers judged one by one, and not comparisons; by the first of them."""
-    first = next(iter(examples), None)
+    first = _first(source)
     if isinstance(first, Mapping):
         return "chosen" not in first and ("label" in first or "desirable" in first)
     return isinstance(first, Unpaired)
+
+
+def are_conversations(source: Any) -> bool:
+    """Whether these are rows of whole conversations (`messages`), and not of prompts with an answer."""
+    first = _first(source)
+    whole = isinstance(first, Mapping) and ("messages" in first or "conversations" in first)
+    return whole and "prompt" not in first
+
+
+def _first(source: Any) -> Any:
+    """The first record or row of a list, file, `datasets.Dataset` or frame; None if there is none."""
+    if isinstance(source, list | tuple):
+        return source[0] if source else None
+    return next((row for _, row in rows_of(source)), None)
 
 
 def as_row(example: Any) -> tuple:

@@ -29,6 +29,22 @@ class Part:
     metrics: dict[str, float] = field(default_factory=dict)
 
 
+def adamw(
+    module: nn.Module, settings, betas: tuple[float, float] = (0.9, 0.999)
+) -> torch.optim.AdamW:
+    """AdamW over the weights that are trained; settings: learning_rate, weight_decay.
+
+    Raises:
+        ValueError: none are, as in a frozen copy.
+    """
+    trained = [p for p in module.parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError("the model has no weight that is trained: is it a frozen copy?")
+    return torch.optim.AdamW(
+        trained, settings.learning_rate, betas, weight_decay=settings.weight_decay
+    )
+
+
 def update_in_parts(
     parts: Iterable[Part], optimizer: torch.optim.Optimizer, max_grad_norm: float, where: str
 ) -> dict[str, float]:
@@ -84,7 +100,7 @@ def run_training(
     steps: int,
     do_step: Callable[[int], dict[str, float]],
     history: History,
-    checkpoint: Checkpoint,
+    checkpoint: Checkpoint | None = None,
     shown: Sequence[str] = ("loss", "accuracy"),
 ) -> History:
     """`do_step(step)` -> its row of the history, for each step that is not done yet.
@@ -92,12 +108,13 @@ def run_training(
     A run that stops early says so below its line of progress, with the step and the cause, as it says
     what `history.warnings` holds.
     """
-    done, progress = checkpoint.resume(), Progress(label, steps)
+    done, progress = checkpoint.resume() if checkpoint else 0, Progress(label, steps)
 
     def one(step: int) -> None:
         row = do_step(step)
         progress.update(step + 1, **{name: row[name] for name in shown if name in row})
-        checkpoint.after(step + 1, last=step + 1 == steps)
+        if checkpoint:
+            checkpoint.after(step + 1, last=step + 1 == steps)
 
     run_steps(range(done, steps), one, history)
     ending = f"stopped early, {history.stopped}" if history.stopped else None

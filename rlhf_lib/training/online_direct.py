@@ -20,7 +20,7 @@ from ..objectives import bradley_terry_loss
 from ..rewards import RewardModel
 from ..rewards.protocol import Reward, score
 from ..world import Annotator, Preference, label_pairs
-from .checkpoint import Checkpoint, digest
+from .checkpoint import Checkpoint, digest, of_reference
 from .checks import check_settings
 from .direct import DirectSettings, DirectTrainer, Encode, NoStrangers
 from .guards import optimizer_step
@@ -88,14 +88,12 @@ def train_online_direct(
         raise ValueError("prompts must hold at least one prompt")
     trainer, rng = DirectTrainer(policy, settings, reference), random.Random(settings.seed)
     history = History()
-    parts = {**trainer.parts(), "updates": trainer.history, "generator": rng}
+    parts: dict[str, Any] = {**trainer.parts(), "updates": trainer.history, "generator": rng}
     if hasattr(judge, "parts"):
         parts["judge"] = judge
-    kept = Checkpoint(
-        checkpoint, checkpoint_every, settings, history, parts,
-        fixed={} if reference else trainer.fixed(),
-        facts={"prompts": lambda: digest((p,) for p in prompts), **trainer.facts(reference)},
-    )  # fmt: skip
+    fixed, facts = of_reference(trainer.reference, reference)
+    facts["prompts"] = lambda: digest((prompt,) for prompt in prompts)
+    kept = Checkpoint(checkpoint, checkpoint_every, settings, history, parts, fixed, facts)
 
     def do_round(number: int) -> dict[str, float]:
         rollout, pairs = draw_and_judge(policy, prompts, judge, settings, rng)

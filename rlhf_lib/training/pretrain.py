@@ -17,7 +17,7 @@ from .checkpoint import Checkpoint, CountedStream
 from .checks import check_settings
 from .guards import OutOfData
 from .history import History
-from .loop import Part, in_parts, supervised
+from .loop import Part, adamw, supervised
 from .schedule import cosine
 
 
@@ -69,9 +69,7 @@ def train_language_model(
     run whose documents come to an end stops there and says so.
     """
     model, history = policy.model, History()
-    optimizer = torch.optim.AdamW(
-        model.parameters(), settings.learning_rate, (0.9, 0.95), weight_decay=settings.weight_decay
-    )
+    optimizer = adamw(model, settings, betas=(0.9, 0.95))
     blocks = CountedStream(packed_rows(policy, documents, settings.batch_size, settings.row_length))
     parts = {"policy": model, "optimizer": optimizer, "blocks": blocks}
     kept = Checkpoint(checkpoint, checkpoint_every, settings, history, parts)
@@ -82,7 +80,7 @@ def train_language_model(
             raise OutOfData(
                 f"documents filled {step} of {settings.steps} batches: give more of them"
             )
-        for rows in in_parts(block, settings.micro_batch):
+        for rows in block.split(settings.micro_batch or len(block)):
             yield Part(next_token_loss(policy, rows), len(rows))
 
     return supervised(

@@ -19,7 +19,7 @@ from .checkpoint import Checkpoint, digest
 from .checks import check_settings
 from .examples import as_row, with_flaws_noted, without_ties
 from .history import History
-from .loop import Part, in_parts, supervised
+from .loop import Part, adamw, in_parts, supervised
 from .rows import as_preferences, as_stepwise, as_unpaired
 from .sft import epochs_of_batches
 
@@ -254,9 +254,7 @@ def _fit(
     """What all reward models share: AdamW, batches of rows in parts, and the checkpoint."""
     if len(rows) == 0:
         raise ValueError("examples must not be empty")
-    optimizer = torch.optim.AdamW(
-        model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    optimizer = adamw(model, settings)
     parts, facts = (
         {"model": model, "optimizer": optimizer},
         {"data": lambda: digest(map(as_row, rows))},

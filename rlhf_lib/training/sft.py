@@ -12,13 +12,14 @@ import torch
 from torch import Tensor
 
 from ..lm import Policy, Rollout
+from ..lm.chat import as_messages
 from ..lm.modes import evaluating
 from ..world import Demonstration
 from .checkpoint import Checkpoint, digest
 from .checks import check_settings
-from .examples import with_flaws_noted
+from .examples import are_conversations, as_row, with_flaws_noted
 from .history import History
-from .loop import Part, in_parts, supervised
+from .loop import Part, adamw, in_parts, supervised
 from .rows import as_demonstrations
 
 SCORED_AT_ONCE = 128
@@ -40,6 +41,8 @@ class SFTSettings:
     """Demonstrations in a batch, B."""
     micro_batch: int | None = None
     """Demonstrations in one forward pass; None: the whole batch. It changes memory, not the gradient."""
+    train_on: str = "all"
+    """Only with rows of whole conversations (messages): all of the assistant's turns, or the last alone."""
     learning_rate: float = 1e-3
     """Peak; linear warm-up, then linear decay."""
     warmup_steps: int = 20
@@ -52,6 +55,7 @@ class SFTSettings:
             self,
             positive=("epochs", "batch_size", "micro_batch", "learning_rate", "max_grad_norm"),
             non_negative=("warmup_steps", "weight_decay", "seed"),
+            choices={"train_on": ("all", "last")},
         )
 
 
@@ -66,10 +70,11 @@ def train_sft(
 ) -> History:
     """Fine-tune `policy` in place on demonstrations. Source: book `c/04-instruction-tuning`.
 
-    demonstrations: (prompt, answer) pairs, `Demonstration`s, rows with the columns prompt and
-    completion, or a `datasets.Dataset` of such rows. checkpoint: a folder; the same call on it goes on where a killed run
-    was (see `training.checkpoint`). Logs `loss` (nats per completion token), grad_norm, seconds and, at
-    the end, `held_out_loss`. The model's dropout acts in training; it is left in eval mode.
+    demonstrations: (prompt, answer) pairs, `Demonstration`s, rows with the columns prompt and completion
+    or with whole conversations in messages, a `datasets.Dataset` or a file of such rows. checkpoint: a
+    folder; the same call on it goes on where a killed run was (see `training.checkpoint`). Logs `loss`
+    (nats per completion token), grad_norm, seconds and, at the end, `held_out_loss`. The model's dropout
+    acts in training; it is left in eval mode.
 
     Raises:
         ValueError: no demonstrations, or rows that are none; a checkpoint of another run.
@@ -80,20 +85,19 @@ def train_sft(
     if not rows:
         raise ValueError("demonstrations must hold at least one (prompt, answer) pair")
     unseen = as_demonstrations(held_out) if held_out is not None and len(held_out) else []
-    optimizer = torch.optim.AdamW(
-        policy.model.parameters(), settings.learning_rate, weight_decay=settings.weight_decay
-    )
+    turns = settings.train_on if are_conversations(demonstrations) else "last"
+    optimizer = adamw(policy.model, settings)
     parts = {"policy": policy.model, "optimizer": optimizer}
-    facts = {"demonstrations": lambda: digest(rows)}
+    facts = {"demonstrations": lambda: digest(map(as_row, rows))}
     kept = Checkpoint(checkpoint, checkpoint_every, settings, history, parts, facts=facts)
 
     def parts_of(batch: list[int]) -> Iterator[Part]:
         for some in in_parts(batch, settings.micro_batch):
-            rollout = encode_demonstrations(policy, [rows[i] for i in some])
+            rollout = encode_demonstrations(policy, [rows[i] for i in some], turns)
             yield Part(completion_loss(policy, rollout), float(rollout.loss_mask.sum()))
 
     def evaluate() -> dict[str, float]:
-        return {"held_out_loss": held_out_loss(policy, unseen)} if unseen else {}
+        return {"held_out_loss": held_out_loss(policy, unseen, turns)} if unseen else {}
 
     return supervised(
         "fine-tuning", policy.model, optimizer, list(epochs_of_batches(len(rows), settings)),
@@ -101,10 +105,17 @@ def train_sft(
     )  # fmt: skip
 
 
-def encode_demonstrations(policy: Policy, demonstrations: Sequence) -> Rollout:
-    """Prompts and answers as a rollout, an end token after each answer."""
+def encode_demonstrations(policy: Policy, demonstrations: Sequence, turns: str = "last") -> Rollout:
+    """Prompts and answers as a rollout, an end token after each answer.
+
+    turns: 'all' puts the assistant's turns that a prompt holds into what is trained on.
+    """
     prompts, texts = zip(*demonstrations, strict=True)
-    return policy.encode_completions(prompts, texts)
+    if turns == "last":
+        return policy.encode_completions(prompts, texts)
+    answers = [{"role": "assistant", "content": text} for text in texts]
+    asked = [as_messages(prompt) for prompt in prompts]
+    return policy.encode_conversations([[*a, b] for a, b in zip(asked, answers, strict=True)])
 
 
 def completion_loss(policy: Policy, rollout: Rollout) -> Tensor:
@@ -116,12 +127,15 @@ def completion_loss(policy: Policy, rollout: Rollout) -> Tensor:
 
 
 @torch.no_grad()
-def held_out_loss(policy: Policy, demonstrations: Sequence) -> float:
-    """`completion_loss` over unseen (prompt, answer) pairs, without dropout, in bounded batches."""
+def held_out_loss(policy: Policy, demonstrations: Sequence, turns: str = "last") -> float:
+    """`completion_loss` over unseen (prompt, answer) pairs, without dropout, in bounded batches.
+
+    turns: as in `encode_demonstrations`.
+    """
     total, tokens = 0.0, 0.0
     with evaluating(policy):
         for some in in_parts(demonstrations, SCORED_AT_ONCE):
-            rollout = encode_demonstrations(policy, some)
+            rollout = encode_demonstrations(policy, some, turns)
             count = float(rollout.loss_mask.sum())
             total, tokens = total + count * float(completion_loss(policy, rollout)), tokens + count
     return total / tokens
