@@ -387,8 +387,10 @@ def digest(rows: Iterable[Sequence]) -> str:
     return found.hexdigest()[:16]
 
 
-def digest_of_weights(module: nn.Module) -> str:
-    """A fingerprint of a module's weights."""
+def digest_of_weights(module: nn.Module | None) -> str:
+    """A fingerprint of a module's weights; an empty one for None."""
+    if module is None:
+        return ""
     checksum = 0
     for tensor in _weights(module).values():
         data = tensor.detach().cpu().contiguous().flatten().view(torch.uint8)

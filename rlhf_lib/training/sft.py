@@ -41,8 +41,6 @@ class SFTSettings:
     """Demonstrations in a batch, B."""
     micro_batch: int | None = None
     """Demonstrations in one forward pass; None: the whole batch. It changes memory, not the gradient."""
-    train_on: str = "all"
-    """Only with rows of whole conversations (messages): all of the assistant's turns, or the last alone."""
     learning_rate: float = 1e-3
     """Peak; linear warm-up, then linear decay."""
     warmup_steps: int = 20
@@ -55,7 +53,6 @@ class SFTSettings:
             self,
             positive=("epochs", "batch_size", "micro_batch", "learning_rate", "max_grad_norm"),
             non_negative=("warmup_steps", "weight_decay", "seed"),
-            choices={"train_on": ("all", "last")},
         )
 
 
@@ -65,30 +62,34 @@ def train_sft(
     settings: SFTSettings | None = None,
     held_out: Sequence[Demonstration] | Sequence[tuple] | Any | None = None,
     *,
+    train_on: str = "all",
     checkpoint: str | Path | None = None,
     checkpoint_every: int = 10,
 ) -> History:
     """Fine-tune `policy` in place on demonstrations. Source: book `c/04-instruction-tuning`.
 
     demonstrations: (prompt, answer) pairs, `Demonstration`s, rows with the columns prompt and completion
-    or with whole conversations in messages, a `datasets.Dataset` or a file of such rows. checkpoint: a
-    folder; the same call on it goes on where a killed run was (see `training.checkpoint`). Logs `loss`
+    or with whole conversations in messages, a `datasets.Dataset` or a file of such rows. train_on: of
+    whole conversations 'all' of the assistant's turns, or the 'last' alone. checkpoint: a folder; the same call on it goes on where a killed run was (see `training.checkpoint`). Logs `loss`
     (nats per completion token), grad_norm, seconds and, at the end, `held_out_loss`. The model's dropout
     acts in training; it is left in eval mode.
 
     Raises:
-        ValueError: no demonstrations, or rows that are none; a checkpoint of another run.
+        ValueError: no demonstrations, or rows that are none; another word for train_on; a checkpoint of
+            another run.
     """
     settings = settings or SFTSettings()
+    if train_on not in ("all", "last"):
+        raise ValueError(f"train_on must be 'all' or 'last'; got {train_on!r}")
     history = History()
     rows = with_flaws_noted(as_demonstrations(demonstrations), history)
     if not rows:
         raise ValueError("demonstrations must hold at least one (prompt, answer) pair")
     unseen = as_demonstrations(held_out) if held_out is not None and len(held_out) else []
-    turns = settings.train_on if are_conversations(demonstrations) else "last"
+    turns = train_on if are_conversations(demonstrations) else "last"
     optimizer = adamw(policy.model, settings)
     parts = {"policy": policy.model, "optimizer": optimizer}
-    facts = {"demonstrations": lambda: digest(map(as_row, rows))}
+    facts = {"demonstrations": lambda: digest([*map(as_row, rows), (turns,)])}
     kept = Checkpoint(checkpoint, checkpoint_every, settings, history, parts, facts=facts)
 
     def parts_of(batch: list[int]) -> Iterator[Part]:

@@ -144,9 +144,11 @@ def test_whole_conversations_are_trained_on_all_answers(tiny):
     loss = train_sft(policy, [{"messages": messages}] * 2).series("loss")[0]
     whole = tiny.encode_conversations([messages])
     assert loss == pytest.approx(completion_loss(tiny, whole).item(), abs=1e-5)
-    last = train_sft(tiny.copy(), [{"messages": messages}] * 2, SFTSettings(train_on="last"))
+    last = train_sft(tiny.copy(), [{"messages": messages}] * 2, train_on="last")
     expected = completion_loss(tiny, tiny.encode_completions([messages[:3]], ["a hen."])).item()
     assert last.series("loss")[0] == pytest.approx(expected, abs=1e-5) and expected != loss
+    with pytest.raises(ValueError, match="train_on"):
+        train_sft(tiny, [{"messages": messages}], train_on="first")
     pairs = [{"prompt": messages[:3], "completion": messages[3:]}] * 2  # a prompt is not trained on
     assert train_sft(tiny.copy(), pairs).series("loss")[0] == pytest.approx(expected, abs=1e-5)
 
