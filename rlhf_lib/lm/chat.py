@@ -197,7 +197,7 @@ def as_text(content, owner: str = "content") -> str:
     if isinstance(content, str):
         return content
     parts = content if isinstance(content, list | tuple) else [content]
-    texts = [part.get("text") if isinstance(part, dict) else part for part in parts]
+    texts: list = [part.get("text") if isinstance(part, dict) else part for part in parts]
     if not all(isinstance(text, str) for text in texts):
         raise ValueError(
             f"{owner}: content must be a text or a list of text parts; got {content!r}"

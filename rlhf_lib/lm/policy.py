@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -19,6 +20,12 @@ from .rollout import Rollout
 from .sampling import sample
 from .token_scores import token_scores
 from .turns import Reply, own_turns, own_turns_of
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+    from .decoder import Decoder
+    from .transformers_model import TransformersModel
 
 
 class Policy:
@@ -35,10 +42,10 @@ class Policy:
 
     def __init__(
         self,
-        model,
-        tokenizer,
+        model: Decoder | TransformersModel,
+        tokenizer: PreTrainedTokenizerBase,
         name: str = "policy",
-        device=None,
+        device: torch.device | str | None = None,
         template_arguments: dict | None = None,
         generation: dict | None = None,
         source: str | None = None,

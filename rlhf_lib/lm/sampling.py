@@ -124,14 +124,16 @@ def _complete(
     alive = torch.ones_like(batch, dtype=torch.bool)
     for step in range(1, result.width + 1):
         token, logp, sampler_logp = choose(logits)
-        token, own = (token, alive) if turns is None else turns.force(batch, token)
-        own = own & alive
+        own = alive
+        if turns is not None:
+            token, drawn = turns.force(batch, token)
+            own = alive & drawn
         result.drawn.append((token, alive, own, logp, sampler_logp))
         seen = torch.cat((seen, alive[:, None].to(seen.dtype)), dim=1)
         ended = own & _is_one_of(token, ends)
         if turns is not None:
             ended = turns.hear(batch, token, own, ended, result.width - step)
-        alive = alive & ~ended
+        alive = alive ^ ended
         unfinished = int(alive.sum())
         if step == result.width or unfinished == 0:
             break
