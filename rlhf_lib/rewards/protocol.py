@@ -118,7 +118,8 @@ class TextReward:
         return self.fn(**wanted, **columns)
 
     def _columns(self, rows: Sequence) -> list[str]:
-        held = [name for row in rows if isinstance(row, Mapping) for name in row]
+        owners = [row if isinstance(row, Mapping) else getattr(row, "columns", {}) for row in rows]
+        held = [name for columns in owners for name in columns]
         names = dict.fromkeys(self.asked + (held if self.takes_all else []))
         return [name for name in names if name not in ("prompt", "prompts", "completions")]
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..lm.chat import as_text
+
 Turn = dict[str, Any]
 
 ROLES = {
@@ -95,29 +97,8 @@ def _turn(message: Any, where: str) -> Turn:
     role = turn.get("role")
     if not isinstance(role, str) or role.lower() not in ROLES:
         raise ValueError(f"{where}: role must be one of {', '.join(ROLES)}; got {role!r}")
-    content = _content(turn.get("content"), "tool_calls" in turn, where)
-    return {**turn, "role": ROLES[role.lower()], "content": content}
-
-
-def _content(content: Any, calls: bool, where: str) -> str:
-    if content is None and calls:
-        return ""
-    if isinstance(content, list):
-        return "".join(_part(part, where) for part in content)
-    if not isinstance(content, str):
-        raise ValueError(f"{where}: content must be text; got {_name(content)}")
-    return content
-
-
-def _part(part: Any, where: str) -> str:
-    if isinstance(part, str):
-        return part
-    if isinstance(part, Mapping) and part.get("type", "text") == "text":
-        text = part.get("text")
-        if isinstance(text, str):
-            return text
-    kind = part.get("type") if isinstance(part, Mapping) else _name(part)
-    raise ValueError(f"{where}: content holds a part of type {kind}; only text can be read")
+    content = turn.get("content", "" if turn.get("tool_calls") else None)
+    return {**turn, "role": ROLES[role.lower()], "content": as_text(content, where)}
 
 
 def split_answer(turns: list[Turn], column: str) -> tuple[list[Turn], str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+_MARK = b"\xef\xbb\xbf"  # a byte order mark, as Windows writes it at the head of UTF-8
 Located = tuple[str, Any]
 """Where a row stands ("labels.jsonl, line 3"), and the row (or the ValueError that it is)."""
 
@@ -83,7 +84,7 @@ def _file_rows(path: Path) -> Iterator[Located]:
     raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     if ending in (".csv", ".tsv"):
         return _csv_rows(path, raw)
-    return _json_rows(path, raw) if ending == ".json" else _json_lines(path, raw)
+    return _json_rows(path, raw)
 
 
 def _parquet_rows(path: Path) -> Iterator[Located]:
@@ -93,13 +94,38 @@ def _parquet_rows(path: Path) -> Iterator[Located]:
     return ((f"{path}, row {i}", row) for i, row in enumerate(rows))
 
 
+def _json_rows(path: Path, raw: bytes) -> Iterator[Located]:
+    """JSON Lines, a JSON array of rows, or an object that holds nothing but such an array."""
+    raw = _as_utf8(raw)
+    try:
+        found = json.loads(raw)
+    except ValueError as error:
+        if raw.lstrip().startswith(b"["):
+            raise ValueError(f"{path}: not valid JSON ({error})") from None
+        return _json_lines(path, raw)
+    if isinstance(found, dict):
+        first, *others = found.values() or [None]
+        if others or not _are_rows(first):
+            return iter([(f"{path}, line 1", found)])
+        found = first
+    if not isinstance(found, list):
+        raise ValueError(f"{path} must hold an array of rows; it holds {type(found).__name__}")
+    return ((f"{path}, row {i}", row) for i, row in enumerate(found))
+
+
+def _are_rows(value: Any) -> bool:
+    """Whether it is a list of rows (and not of messages)."""
+    return isinstance(value, list) and all(
+        isinstance(row, dict) and not row.keys() & {"role", "from"} for row in value
+    )
+
+
 def _json_lines(path: Path, raw: bytes) -> Iterator[Located]:
     """One row a line; a line ends at a line feed and nowhere else (a text may hold U+2028)."""
-    raw = _as_utf8(raw)
     for number, line in enumerate(raw.split(b"\n"), start=1):
         if line.strip():
             where = f"{path}, line {number}"
-            yield where, _parsed(line, where)
+            yield where, _parsed(line.removeprefix(_MARK), where)
 
 
 def _parsed(line: bytes, where: str) -> Any:
@@ -109,23 +135,6 @@ def _parsed(line: bytes, where: str) -> Any:
         return ValueError(f"{where}: not UTF-8 (byte {error.start + 1}); save the file as UTF-8")
     except json.JSONDecodeError as error:
         return ValueError(f"{where}: not valid JSON ({error.msg})")
-
-
-def _json_rows(path: Path, raw: bytes) -> Iterator[Located]:
-    """A JSON array of rows, an object that holds one array of rows, or JSON Lines by another name."""
-    raw = _as_utf8(raw)
-    try:
-        found = json.loads(raw)
-    except ValueError as error:
-        if raw.lstrip().startswith(b"["):
-            raise ValueError(f"{path}: not valid JSON ({error})") from None
-        return _json_lines(path, raw)
-    if isinstance(found, dict):
-        arrays = [v for v in found.values() if isinstance(v, list) and v and isinstance(v[0], dict)]
-        found = arrays[0] if len(arrays) == len(found) == 1 else [found]
-    if not isinstance(found, list):
-        raise ValueError(f"{path} must hold an array of rows; it holds {type(found).__name__}")
-    return ((f"{path}, row {i}", row) for i, row in enumerate(found))
 
 
 def _csv_rows(path: Path, raw: bytes) -> Iterator[Located]:
@@ -149,4 +158,4 @@ def _csv_rows(path: Path, raw: bytes) -> Iterator[Located]:
 def _as_utf8(raw: bytes) -> bytes:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):  # what PowerShell's > writes
         return raw.decode("utf-16").encode("utf-8")
-    return raw.removeprefix(b"\xef\xbb\xbf")
+    return raw.removeprefix(_MARK)

@@ -108,7 +108,7 @@ def _write(path: str | Path, records: Iterable, columns_of: Callable[[Any], dict
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".partial")
     rows = _same_columns([_row(_prompt(one.prompt), columns_of(one)) for one in records])
-    lines = (json.dumps(row, ensure_ascii=False, allow_nan=False) for row in rows)
+    lines = (json.dumps(r, ensure_ascii=False, allow_nan=False, default=str) for r in rows)
     temporary.write_text("".join(line + "\n" for line in lines), encoding="utf-8", newline="\n")
     temporary.replace(path)
 

@@ -168,9 +168,9 @@ def test_sharegpt_roles_and_keys():
 def test_parts_of_text_are_joined_and_others_refused():
     parts = [{"type": "text", "text": "hel"}, {"type": "text", "text": "lo"}]
     row = {"prompt": "hi", "chosen": [{"role": "assistant", "content": parts}], "rejected": "b"}
-    assert one(row).chosen == "hello"
+    assert one(row).chosen == "hel\nlo"
     row["chosen"] = [{"role": "assistant", "content": [{"type": "image_url", "image_url": "x"}]}]
-    with pytest.raises(ValueError, match="row 0: chosen, message 0: .*part of type image_url"):
+    with pytest.raises(ValueError, match="row 0: chosen, message 0: content must be .*image_url"):
         one(row)
 
 
@@ -179,8 +179,8 @@ def test_parts_of_text_are_joined_and_others_refused():
     [
         ({"chosen": [{"role": "critic", "content": "a"}]}, "chosen, message 0: role must be one of .*'critic'"),
         ({"chosen": [{"content": "a"}]}, "chosen, message 0: role must be one of .*None"),
-        ({"chosen": [{"role": "assistant", "content": 3}]}, "chosen, message 0: content must be text; got int"),
-        ({"chosen": [{"role": "assistant"}]}, "chosen, message 0: content must be text; got nothing"),
+        ({"chosen": [{"role": "assistant", "content": 3}]}, "chosen, message 0: content must be a text or a list of text parts; got 3"),
+        ({"chosen": [{"role": "assistant"}]}, "chosen, message 0: content must be a text or a list of text parts; got None"),
         ({"chosen": ["a"]}, "chosen, message 0 must have a role and a content; got str"),
         ({"chosen": 3}, "chosen must be a text or a list of messages; got int"),
         ({"rejected": None}, "no value for rejected; the row has prompt, chosen"),

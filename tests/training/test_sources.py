@@ -7,8 +7,8 @@ import json
 import pandas
 import pytest
 
-from rlhf_lib.training import read_preferences
-from rlhf_lib.world import Preference
+from rlhf_lib.training import read_demonstrations, read_preferences
+from rlhf_lib.world import Demonstration, Preference
 
 ROWS = [
     {"prompt": "why?", "chosen": 'he said "no",\nthen left', "rejected": "NA"},
@@ -34,11 +34,19 @@ def written(path, raw):
         ("no_ending", LINES.encode()),
         ("lines.json", LINES.encode()),
         ("array.json", json.dumps(ROWS, indent=2).encode("utf-8-sig")),
+        ("array_by_another_name.jsonl", json.dumps(ROWS).encode()),
+        ("joined.jsonl", b"\n".join(json.dumps(r).encode("utf-8-sig") for r in ROWS)),
         ("within.json", json.dumps({"data": ROWS}).encode()),
     ],
 )
 def test_json_and_json_lines(tmp_path, name, raw):
     assert read_preferences(written(tmp_path / name, raw), on_bad="raise") == PAIRS
+
+
+def test_one_row_of_messages_is_a_row_and_no_list_of_rows(tmp_path):
+    turns = [{"role": "user", "content": "q"}, {"role": "assistant", "content": "a"}]
+    path = written(tmp_path / "p.json", json.dumps({"messages": turns}).encode())
+    assert read_demonstrations(path) == [Demonstration(turns[:1], "a")]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
