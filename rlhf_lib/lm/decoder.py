@@ -10,7 +10,6 @@ Shapes: B sequences, T tokens, H hidden size, V vocabulary, A attention heads, D
 from __future__ import annotations
 
 import copy
-import json
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .folders import read_json, weight_files, write_json
+
+SCORE = "score.weight"
+"""The name of a reward model's head in the layout of transformers."""
 
 SILENT = frozenset(
     [
@@ -427,10 +431,15 @@ class Decoder(nn.Module):
             ValueError: not a Llama architecture, or weights that do not fit it.
         """
         folder = Path(folder)
-        values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not (folder / "config.json").exists():
+            raise FileNotFoundError(f"no config.json in {folder}")
+        values = read_json(folder / "config.json")
         with torch.device("meta"):  # no random weights that would be overwritten
             model = cls(DecoderConfig.from_dict(values))
         weights = _read_weights(folder)
+        is_scorer = weights.pop(SCORE, None) is not None  # a reward model: it needs no LM head
+        if is_scorer and "lm_head.weight" not in weights:
+            model.config.tie_word_embeddings = True
         if model.config.tie_word_embeddings:
             weights["lm_head.weight"] = weights.get("model.embed_tokens.weight")
         missing = [name for name in model.state_dict() if weights.get(name) is None]
@@ -460,8 +469,7 @@ class Decoder(nn.Module):
         if self.config.tie_word_embeddings:
             weights.pop("lm_head.weight")
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        text = json.dumps(values, indent=2) + "\n"
-        (folder / "config.json").write_text(text, encoding="utf-8")
+        write_json(folder / "config.json", values)
 
 
 def active_dtype(weight: Tensor) -> torch.dtype:
@@ -501,13 +509,9 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     """All weights in float32, one at a time, so that no second copy of them is held."""
     from safetensors import safe_open
 
-    index = folder / "model.safetensors.index.json"
-    names = {"model.safetensors"}
-    if index.exists():
-        names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
     weights: dict[str, Tensor] = {}
-    for name in sorted(names):
-        with safe_open(folder / name, framework="pt") as file:
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as file:
             found = [key for key in file.keys() if "rotary_emb" not in key]  # noqa: SIM118
             weights |= {key: file.get_tensor(key).float() for key in found}
     return weights

@@ -42,6 +42,39 @@ def replacing(folder: str | Path) -> Iterator[Path]:
             os.replace(path, folder / path.name)
 
 
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a checkpoint: one, or the shards that its index names."""
+    index = read_json(folder / "model.safetensors.index.json")
+    names = set(index["weight_map"].values()) if index else {"model.safetensors"}
+    return [folder / name for name in sorted(names)]
+
+
+def read_weight(folder: Path, name: str):
+    """One weight of a checkpoint as a tensor; None where it has none of that name."""
+    from safetensors import safe_open
+
+    for path in weight_files(folder):
+        with safe_open(path, framework="pt") as file:
+            if name in file.keys():  # noqa: SIM118
+                return file.get_tensor(name)
+    return None
+
+
+def add_weight(folder: Path, name: str, weight) -> None:
+    """Put one more weight into a checkpoint: into its only file, or as a further shard."""
+    from safetensors.torch import load_file, save_file
+
+    index_path = folder / "model.safetensors.index.json"
+    index = read_json(index_path)
+    if not index:
+        path = folder / "model.safetensors"
+        save_file({**load_file(path), name: weight}, path, metadata={"format": "pt"})
+        return
+    save_file({name: weight}, folder / f"model-{name}.safetensors", metadata={"format": "pt"})
+    index["weight_map"][name] = f"model-{name}.safetensors"
+    write_json(index_path, index)
+
+
 def remove(path: Path) -> None:
     """Delete a file or a folder, if it is there."""
     if path.is_dir():

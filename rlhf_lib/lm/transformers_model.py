@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from .decoder import SCORE
 from .modes import evaluating
 
 
@@ -83,6 +84,8 @@ class TransformersModel(nn.Module):
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
         missing = sorted(found["missing_keys"])
+        if SCORE in found["unexpected_keys"]:  # a reward model: it needs no LM head
+            missing = [name for name in missing if not name.startswith(("lm_head", "embed_out"))]
         if missing:
             raise ValueError(f"{folder}: weights missing {missing[:3]} ({len(missing)} in all)")
         return cls(model)

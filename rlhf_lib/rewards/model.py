@@ -12,9 +12,20 @@ import torch
 from torch import Tensor, nn
 
 from ..lm import Policy, Rollout
-from ..lm.folders import replacing
+from ..lm.decoder import SCORE
+from ..lm.folders import add_weight, read_json, read_weight, replacing, write_json
 from ..lm.ragged import completion_states
 from ..lm.rollout import last_token
+
+HEAD = "head.safetensors"
+"""The file of a head, beside its trunk's."""
+
+CLASSIFIER = "ForSequenceClassification"
+
+
+def has_head(folder: Path | None) -> bool:
+    """Whether the folder holds a head of ours."""
+    return folder is not None and (folder / HEAD).exists()
 
 
 class TokenScorer(nn.Module):
@@ -98,7 +109,11 @@ class TokenScorer(nn.Module):
         head = {name: weight.detach().cpu() for name, weight in self.head.state_dict().items()}
         with replacing(folder) as part:
             self.backbone.write(part, Path(folder))
-            save_file(head, part / "head.safetensors")
+            save_file(head, part / HEAD)
+            self._write_for_others(part)
+
+    def _write_for_others(self, part: Path) -> None:
+        """Whatever other tools need to read the head; most kinds of head have no form there."""
 
     @classmethod
     def load(cls, name: str):
@@ -112,11 +127,10 @@ class TokenScorer(nn.Module):
         from ..lm.loading import find_checkpoint, load_policy
 
         folder = find_checkpoint(name)
-        path = folder / "head.safetensors" if folder else None
-        if path is None or not path.exists():
-            raise FileNotFoundError(f"{name!r} is no reward model: it has no head.safetensors")
+        if not has_head(folder):
+            raise FileNotFoundError(f"{name!r} is no reward model: it has no {HEAD}")
         model = cls(load_policy(name))
-        model.head.load_state_dict(load_file(path))
+        model.head.load_state_dict(load_file(folder / HEAD))
         return model
 
 
@@ -133,6 +147,44 @@ class RewardModel(TokenScorer):
         super().__init__(policy, seed)
         for name, value in (("shift", 0.0), ("scale", 1.0)):
             self.head.register_buffer(name, torch.tensor(value, device=policy.device))
+
+    @classmethod
+    def load(cls, name: str):
+        """Load what `save` wrote, or a sequence classifier with one output (most Hub reward models).
+
+        name: a folder, a name in data/models, or a Hub id.
+
+        Raises:
+            FileNotFoundError: a checkpoint without a head.
+            ValueError: a head with several outputs.
+        """
+        from ..lm.loading import find_checkpoint, load_policy
+
+        if has_head(find_checkpoint(name)):
+            return super().load(name)
+        policy = load_policy(name)
+        score = None if policy.source is None else read_weight(Path(policy.source), SCORE)
+        if score is None:
+            raise FileNotFoundError(f"{name!r} is no reward model: it has no head")
+        if len(score) != 1:
+            raise ValueError(f"{name!r} gives {len(score)} numbers for an answer; a reward is one")
+        model = cls(policy)
+        with torch.no_grad():
+            model.head.weight.copy_(score)
+            model.head.bias.zero_()
+        return model
+
+    def _write_for_others(self, part: Path) -> None:
+        """The head as a sequence classifier of transformers has it, for `AutoModelForSequenceClassification`.
+
+        Its rewards are these up to a constant, which Bradley-Terry models do not fix.
+        """
+        weight = (self.head.weight / self.head.scale).detach().cpu()
+        add_weight(part, SCORE, weight.to(next(self.trunk.parameters()).dtype))
+        config = read_json(part / "config.json")
+        kinds = [kind.replace("ForCausalLM", CLASSIFIER) for kind in config["architectures"]]
+        config |= {"architectures": kinds, "num_labels": 1, "id2label": {"0": "LABEL_0"}}
+        write_json(part / "config.json", {**config, "label2id": {"LABEL_0": 0}})
 
     def features(self, rollout: Rollout) -> Tensor:
         """Hidden state at the last completion token, (B, H): what the head sees."""

@@ -133,3 +133,61 @@ def test_reward_models_are_saved_whole(tiny, tmp_path):
     assert torch.allclose(again.score_texts(*texts), model.score_texts(*texts), atol=1e-5)
     tiny.save(tmp_path)  # a policy over it: the old head is no part of this
     assert not (tmp_path / "head.safetensors").exists()
+
+
+def test_transformers_reads_our_reward_models_and_we_read_theirs(tiny, tmp_path):
+    """Equal up to a constant, which Bradley-Terry models do not fix."""
+    from transformers import AutoModelForSequenceClassification
+
+    from rlhf_lib.rewards import RewardModel
+
+    model, texts = RewardModel(tiny), (["hi", "who?", "hi"], ["a hen.", "yes.", "no."])
+    model.standardize(torch.tensor([1.0, 4.0, 5.0]))
+    ours = model.score_texts(*texts)
+    model.save(tmp_path / "ours")
+    theirs = AutoModelForSequenceClassification.from_pretrained(tmp_path / "ours").eval()
+    assert theirs.num_labels == 1
+    rollout = model.encode(*texts)
+    rows = [
+        ids[mask > 0] for ids, mask in zip(rollout.token_ids, rollout.attention_mask, strict=True)
+    ]
+    with torch.no_grad():
+        found = torch.stack([theirs(row[None]).logits[0, 0] for row in rows])
+    assert torch.allclose(ours - ours.mean(), found - found.mean(), atol=1e-5)
+    theirs.save_pretrained(tmp_path / "theirs")
+    tiny.tokenizer.save_pretrained(tmp_path / "theirs")
+    again = RewardModel.load(str(tmp_path / "theirs"))
+    assert torch.allclose(again.score_texts(*texts), found, atol=1e-5)
+    assert torch.allclose(
+        RewardModel.load(str(tmp_path / "ours")).score_texts(*texts), ours, atol=1e-5
+    )
+
+
+@pytest.mark.parametrize("family", ["Llama", "Qwen2"])
+def test_a_hub_reward_model_without_an_lm_head_loads(family, tokenizer, tmp_path):
+    import transformers
+
+    from rlhf_lib.rewards import RewardModel
+
+    config = getattr(transformers, f"{family}Config")(
+        vocab_size=len(tokenizer), hidden_size=32, intermediate_size=48, num_hidden_layers=2,
+        num_attention_heads=4, num_key_value_heads=4, num_labels=1, pad_token_id=0, tie_word_embeddings=False,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    theirs = getattr(transformers, f"{family}ForSequenceClassification")(config).eval()
+    theirs.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = RewardModel.load(str(tmp_path))
+    rollout = model.encode(["hi"], ["a hen."])
+    with torch.no_grad():
+        expected = theirs(rollout.token_ids).logits[:, 0]
+        assert torch.allclose(model(rollout), expected, atol=1e-5)
+
+
+def test_what_is_no_reward_model_says_so(tiny, tmp_path):
+    from rlhf_lib.rewards import OutcomeModel, RewardModel
+
+    tiny.save(tmp_path)
+    for kind in (RewardModel, OutcomeModel):
+        with pytest.raises(FileNotFoundError, match="is no reward model"):
+            kind.load(str(tmp_path))
