@@ -40,7 +40,7 @@ from rlhf_lib.evaluation.over_optimization import main_settings
 from rlhf_lib.landscape import MirageSettings, run_mirage
 from rlhf_lib.lm import load_policy
 from rlhf_lib.objectives import best_of_n_kl, exact_kl, kl_estimate
-from rlhf_lib.rewards import GoldReward, RewardModel, verify_answer
+from rlhf_lib.rewards import GoldReward, RewardModel, VerifiedAnswer
 from rlhf_lib.runtime import data_path
 from rlhf_lib.training import (
     PRESETS,
@@ -352,11 +352,7 @@ def razor_runs(world, sft, seed: int) -> dict[str, list]:
     task = world.prompts(64, ("sum",), seed=9, split="test")
     kinds = ("fact", "open", "opinion", "unsafe", "lookalike")
     others = world.prompts(96, kinds, seed=9, split="test")
-    gold, rng = GoldReward(world), random.Random(seed)
-
-    def right(rollout):
-        return verify_answer(world, rollout)
-
+    gold, right, rng = GoldReward(world), VerifiedAnswer(world), random.Random(seed)
     before = sft.sample(task, 2, 40, seed=0)
 
     def measured(policy):
@@ -419,8 +415,7 @@ def exact_worlds(world: PocketWorld, policy, size: int = 200):
         RewardModel.load("pocket-reward"),
     )
     return [
-        exact_world(world, world.prompts(8, kinds, seed=50 + s), policy, proxy.score_texts, size)
-        for s in SEEDS
+        exact_world(world, world.prompts(8, kinds, seed=50 + s), policy, proxy, size) for s in SEEDS
     ]
 
 

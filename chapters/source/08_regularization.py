@@ -120,7 +120,7 @@ print(f"F.kl_div(ref, π), log_target forgotten:  {F.kl_div(ref, pi, reduction='
 from rlhf_lib.evaluation import exact_world
 
 kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
-exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy.score_texts, size=100)
+exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy, size=100)
 for beta in (5.0, 1.0, 0.2):
     best = exact.optimum(beta)
     numbers = exact.measure(best, beta)
@@ -572,14 +572,10 @@ print(f"the reward model's favourite answer, always: {far_off:.1f} nats")
 # Third: it learns from its own samples only, and an answer that it never draws gets no gradient. Fourth: clip, small learning rate, and stopping. None of these is a bound on the distance. A real run, on sums, with a reward of 1 for a right result; copies are kept for the next section:
 
 # %%
-from rlhf_lib.rewards import verify_answer
+from rlhf_lib.rewards import VerifiedAnswer
 from rlhf_lib.training import OnlineTrainer
 
-
-def right(rollout):
-    return verify_answer(world, rollout)
-
-
+right = VerifiedAnswer(world)
 sums = world.prompts(600, ("sum",), seed=5)
 settings = preset("rloo", steps=14, prompts_per_step=12, learning_rate=3e-4)
 trainer = OnlineTrainer(sft.copy(), sums, right, settings, gold)

@@ -218,7 +218,7 @@ from rlhf_lib.evaluation import best_of_n, exact_world
 from rlhf_lib.objectives import best_of_n_kl, exact_kl
 
 kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
-exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy.score_texts, size=100)
+exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy, size=100)
 
 # %% [markdown]
 # An **exact world**: eight requests, for each the list of 100 answers, the SFT model's probability of each, and its reward. In it nothing needs to be estimated: the probability that an answer is the best of $n$ is a difference of two $n$-th powers,

@@ -6,14 +6,15 @@ sums over the K answers; nothing is sampled. Book: `c/08-direct-alignment`, `c/1
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from ..lm import Policy, encode_answers, score_answers
+from ..lm import Policy, encode_answers, load_policy, score_answers
 from ..objectives import exact_kl
+from ..rewards import Reward, score_by_length
 from ..world import PocketWorld
 
 
@@ -157,16 +158,17 @@ def exact_world(
     world: PocketWorld,
     prompts: Sequence,
     policy: Policy | None = None,
-    reward: Callable[[list, list[str]], Tensor] | None = None,
+    reward: Reward | None = None,
     size: int = 200,
 ) -> ExactWorld:
     """List `size` answers to each request and score all of them.
 
     policy: the reference, its log-probabilities renormalised over the list; None takes all answers for
-    equally likely. reward: (prompts, texts) -> (B,), such as `RewardModel.score_texts`; None is gold.
+    equally likely. reward: any `rewards.Reward`, such as a `RewardModel`; it is given the answers as
+    `policy` writes them in tokens, or without one the reward model itself or pocket-sft. None is gold.
 
     Raises:
-        ValueError: no prompts, or a size out of range.
+        ValueError: no prompts, a size out of range, or as `rewards.score`.
     """
     if len(prompts) == 0:
         raise ValueError("prompts must hold at least one request")
@@ -175,7 +177,7 @@ def exact_world(
     # rounded: 1 - 0.1 and 0.9 are a tie
     gold = torch.tensor([round(world.gold(p, t), 6) for p, t in zip(asked, said, strict=True)])
     shape = (len(prompts), size)
-    rewards = gold if reward is None else reward(asked, said).detach().cpu()
+    rewards = gold if reward is None else _score(reward, policy, asked, said)
     exact = ExactWorld(
         prompts=list(prompts),
         texts=texts,
@@ -184,6 +186,11 @@ def exact_world(
         gold=gold.double().view(shape),
     )
     return exact if policy is None else replace(exact, ref_logp=table_of(policy, exact))
+
+
+def _score(reward: Reward, policy: Policy | None, asked: list, said: list[str]) -> Tensor:
+    writer = policy or getattr(reward, "backbone", None) or load_policy("pocket-sft")
+    return score_by_length(reward, writer.encode_completions(asked, said), 256).cpu()
 
 
 def table_of(policy: Policy, exact: ExactWorld) -> Tensor:

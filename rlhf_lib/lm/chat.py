@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 PLAIN_TEMPLATE = (
@@ -160,13 +160,16 @@ class ChatFormat:
 def as_messages(prompt) -> list[dict]:
     """Any kind of prompt as a list of messages, each with a role and a text as content.
 
-    Parts of text are joined by line breaks; a message that only calls a tool has the content ''.
+    A row of data is one with a prompt or messages. Parts of text are joined by line breaks; a message
+    that only calls a tool has the content ''.
 
     Raises:
         ValueError: not a prompt, or a message without role or text, by its number.
     """
     if isinstance(prompt, str):
         return [{"role": "user", "content": prompt}]
+    if isinstance(prompt, Mapping):  # a row of data
+        return as_messages(prompt.get("prompt", prompt.get("messages")))
     messages = getattr(prompt, "messages", prompt)
     if not isinstance(messages, list | tuple) or not all(isinstance(m, dict) for m in messages):
         raise ValueError(

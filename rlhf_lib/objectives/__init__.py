@@ -14,7 +14,7 @@ from .direct import (
 )
 from .distill import jsd_loss, reverse_kl_loss, sequence_kd_loss, word_kd_loss
 from .information import cross_entropy, entropy, perplexity
-from .kl import AdaptiveKL, best_of_n_kl, exact_kl, kl_estimate
+from .kl import AdaptiveKL, best_of_n_kl, exact_kl, kl_estimate, weighted_kl
 from .policy import importance_weights, masked_aggregate, policy_loss, value_loss
 from .preference import (
     balanced_comparison_loss,
@@ -59,6 +59,7 @@ __all__ = [
     "sequence_kd_loss",
     "simpo_loss",
     "value_loss",
+    "weighted_kl",
     "whiten",
     "word_kd_loss",
 ]

@@ -25,7 +25,8 @@ def kl_estimate(logp: Tensor, ref_logp: Tensor, kind: str = "k3") -> Tensor:
         k1 = D: unbiased, may be negative.
         k2 = D^2 / 2: biased, low variance; its gradient is that of the KL.
         k3 = exp(-D) - 1 + D: unbiased, never negative, spikes where the reference finds the token
-            far likelier than the policy does (-D is cut at `LARGEST_EXPONENT`).
+            far likelier than the policy does (-D is cut at `LARGEST_EXPONENT`). In a loss, its gradient
+            is that of KL(reference || policy): see `weighted_kl`.
     Some public code has D the other way round; its k1 then has the wrong sign, and its k3
     estimates another quantity. Same as TRL. Source: Schulman (2020), 'Approximating KL
     divergence'. Equation: [KL-1].
@@ -48,6 +49,22 @@ def _k3(difference: Tensor) -> Tensor:
     limit = min(LARGEST_EXPONENT, math.log(torch.finfo(difference.dtype).max) - 0.05)
     exponent = widened(-difference).clamp(max=limit)
     return (torch.expm1(exponent) - exponent).to(difference.dtype)
+
+
+def weighted_kl(logp: Tensor, old_logp: Tensor, ref_logp: Tensor) -> Tensor:
+    """k3 times the ratio of the policy to the one that drew the samples: for KL in a *loss*.
+
+    logp, old_logp, ref_logp: log-probabilities (nats) of the sampled tokens, any common shape; old_logp
+    is a constant. Its expected gradient over samples of the old policy is that of KL(policy || reference),
+    while plain k3's is that of KL(reference || policy): the policy under which the expectation is taken
+    moves too. Source: DeepSeek-V3.2 (2025); TRL's `use_bias_correction_kl`. Equation: [KL-1].
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    same_shape(logp=logp, old_logp=old_logp, ref_logp=ref_logp)
+    log_ratio = (logp - old_logp.detach()).clamp(-LARGEST_EXPONENT, LARGEST_EXPONENT)
+    return log_ratio.exp() * kl_estimate(logp, ref_logp, "k3")
 
 
 def exact_kl(logits: Tensor, ref_logits: Tensor) -> Tensor:

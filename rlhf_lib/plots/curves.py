@@ -32,10 +32,10 @@ DISTANCE = "distance from the SFT policy, √KL (√nats)"
 def plot_history(
     history: History, names: Sequence[str], bands: dict | None = None, title: str = ""
 ):
-    """Small multiples of metrics over steps; thin: as logged, thick: mean over five steps.
+    """Small multiples of metrics over steps; thin: as logged, thick: mean over five rows that have it.
 
-    bands: metric -> (low, high) or (low, median, high), a value a step, drawn grey behind: what five
-    seeds gave. At most three panels a row. Returns the matplotlib figure.
+    bands: metric -> (low, high) or (low, median, high), a value a step or one for each row that has the
+    metric, drawn grey behind: what five seeds gave. At most three panels a row. Returns the matplotlib figure.
 
     Raises:
         KeyError: a metric that the history does not have.
@@ -44,11 +44,12 @@ def plot_history(
     rows = -(-len(names) // columns)
     fig, axes = figure(rows, columns, height=2.3, width=min(7.5, 3.5 * columns), squeeze=False)
     for axis, name in zip(axes.flat, names, strict=False):
-        if bands and name in bands:
-            _draw_band(axis, bands[name], "0.55", "five seeds")
         values, colour = history.series(name), COLOURS.get(name, CYCLE[0])
-        axis.plot(values, color=colour, alpha=0.3, lw=1)
-        axis.plot(smooth(values), color=colour, lw=2)
+        steps = [row["step"] for row in history.rows if name in row]
+        if bands and name in bands:
+            _draw_band(axis, bands[name], "0.55", "five seeds", steps)
+        axis.plot(steps, values, color=colour, alpha=0.3, lw=1)
+        axis.plot(steps, smooth(values), color=colour, lw=2)
         axis.set(title=LABELS.get(name, name), xlabel="step")
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
@@ -58,12 +59,13 @@ def plot_history(
     return fig
 
 
-def _draw_band(axis, band, colour: str, label: str) -> None:
-    """A shaded band; its median, if it has one, as a thin line."""
+def _draw_band(axis, band, colour: str, label: str, steps: Sequence[float] = ()) -> None:
+    """A shaded band, at `steps` if it has as many values; its median, if it has one, as a thin line."""
     low, high = band[0], band[-1]
-    axis.fill_between(range(len(low)), low, high, color=colour, alpha=0.25, lw=0, label=label)
+    places = steps if len(steps) == len(low) else range(len(low))
+    axis.fill_between(places, low, high, color=colour, alpha=0.25, lw=0, label=label)
     if len(band) == 3:
-        axis.plot(band[1], color=colour, lw=1, ls="--")
+        axis.plot(places, band[1], color=colour, lw=1, ls="--")
 
 
 def plot_bands(bands: dict[str, tuple], ylabel: str, start: float | None = None, title: str = ""):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
 from ..lm import Rollout
+from .protocol import Reward, score
 
 COMBINATIONS = ("mean", "min", "mean_minus_std")
 
@@ -40,11 +41,12 @@ class EnsembleReward:
         ValueError: no models, or as `combine`.
     """
 
-    def __init__(self, models: Sequence[Callable], how: str = "mean", k: float = 1.0) -> None:
+    def __init__(self, models: Sequence[Reward], how: str = "mean", k: float = 1.0) -> None:
         if len(models) == 0:
             raise ValueError("models must hold at least one reward model")
         combine(torch.zeros(max(2, len(models)), 1), how, k)
         self.models, self.how, self.k = list(models), how, k
 
     def __call__(self, rollout: Rollout) -> Tensor:
-        return combine(torch.stack([model(rollout) for model in self.models]), self.how, self.k)
+        scores = torch.stack([score(model, rollout) for model in self.models])
+        return combine(scores, self.how, self.k)

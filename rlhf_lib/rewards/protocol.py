@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..lm import Rollout
+from ..lm import Rollout, as_messages, evaluating
 
 Reward = Callable[[Rollout], Any]
 """reward(rollout) -> (B,): a tensor, an array or a list, on any device."""
@@ -24,17 +24,38 @@ class NonFiniteError(RuntimeError, ValueError):
 
 
 def score(reward: Reward, rollout: Rollout, name: str | None = None) -> Tensor:
-    """Rewards (B,) of the answers of `rollout`, float32, on its device, without gradient.
+    """Rewards (B,) of the answers of `rollout`, float32, on its device, without gradient and dropout.
 
     name: what messages call the reward; its own name by default.
 
     Raises:
-        ValueError: not one number for each answer.
+        ValueError: not one number for each answer; a function of texts, which needs a `TextReward`.
         NonFiniteError: a number that is NaN or infinite.
     """
-    with torch.no_grad():
+    _refuse_texts(reward)
+    with torch.no_grad(), evaluating(reward):
         values = reward(rollout)
     return as_rewards(values, rollout.batch_size, rollout.token_ids.device, name or _name(reward))
+
+
+def score_by_length(
+    reward: Reward, rollout: Rollout, batch_size: int = 64, sort: bool = True
+) -> Tensor:
+    """`score` in batches; with `sort`, answers of like length share one, so that little is padding.
+
+    The rewards are the same either way; only the time differs, for a reward that is a model.
+
+    Raises:
+        ValueError: batch_size < 1; as `score`.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be 1 or more; got {batch_size}")
+    total = rollout.attention_mask.sum(1)
+    order = total.argsort() if sort else torch.arange(rollout.batch_size)
+    found = torch.empty(rollout.batch_size, device=total.device)
+    for rows in order.split(batch_size):
+        found[rows] = score(reward, rollout.select(rows))
+    return found
 
 
 def as_rewards(values, count: int, device: torch.device | str, name: str = "the reward") -> Tensor:
@@ -139,6 +160,30 @@ def column(prompt, name: str):
         return getattr(prompt, name)
     there = ", ".join(prompt) if isinstance(prompt, Mapping) else type(prompt).__name__
     raise ValueError(f"the reward reads the column {name!r}, which the prompt has not: {there}")
+
+
+def last_request(prompt) -> str:
+    """The last user message of any kind of prompt, as a text; of a prompt without one, its last message."""
+    messages = as_messages(prompt)
+    asked = [m for m in messages if m["role"] == "user"] or messages
+    content = asked[-1]["content"]
+    if isinstance(content, str):
+        return content
+    return " ".join(part.get("text", "") for part in content)
+
+
+def _refuse_texts(reward: Reward) -> None:
+    try:
+        asked = list(inspect.signature(reward).parameters.values())
+    except ValueError:  # a builtin may have none
+        return
+    needed = [p for p in asked if p.default is p.empty and p.kind in _BY_NAME]
+    if len(needed) > 1 or any(p.name == "completions" for p in asked):
+        names = ", ".join(p.name for p in asked)
+        raise ValueError(
+            f"{_name(reward)} takes ({names}), and a reward takes one rollout: wrap a function of texts, "
+            f"TextReward({_name(reward)})"
+        )
 
 
 def _name(reward) -> str:

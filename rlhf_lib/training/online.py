@@ -7,121 +7,159 @@ learning rate.
 from __future__ import annotations
 
 import random
-import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..lm import Policy, Rollout
+from ..lm import Policy, Rollout, evaluating, without_dropout
 from ..objectives import (
     AdaptiveKL,
-    gae,
-    group_advantages,
     kl_estimate,
     masked_aggregate,
     policy_loss,
-    rloo_advantages,
     value_loss,
-    whiten,
+    weighted_kl,
 )
-from ..rewards import ValueModel, last_token
-from .guards import check_finite, optimizer_step, run_steps
+from ..rewards import Reward, ValueModel, last_request, score
+from ..runtime import compute_dtype
+from .alarms import look, warn_of_learning_rate
+from .batch import (
+    Batch,
+    in_rows,
+    kept_rows,
+    merged,
+    penalties,
+    response_advantages,
+    share,
+    token_advantages,
+    without_spread,
+)
+from .checkpoint import Checkpoint, CountedStream, digest, digest_of_weights
+from .guards import apply_gradients, backward
 from .history import History
+from .loop import run_training
 from .pretrain import next_token_loss
-from .progress import Progress
 from .schedule import set_learning_rate
 from .settings import OnlineSettings
-
-
-@dataclass
-class Batch:
-    """A scored rollout, ready for updates. Tensors (B,) or (B, T)."""
-
-    rollout: Rollout
-    old_logp: Tensor
-    ref_logp: Tensor
-    advantages: Tensor
-    old_values: Tensor | None = None
-    returns: Tensor | None = None
-
-    def select(self, rows: Tensor) -> Batch:
-        """These rows, with the columns of `Rollout.select`."""
-        rollout = self.rollout.select(rows)
-        width = rollout.completion_mask.shape[1]
-
-        def part(x: Tensor | None) -> Tensor | None:
-            return x if x is None else (x[rows] if x.ndim == 1 else x[rows, :width])
-
-        fields = (self.old_logp, self.ref_logp, self.advantages, self.old_values, self.returns)
-        return Batch(rollout, *(part(x) for x in fields))
 
 
 def train_online(
     policy: Policy,
     prompts: Sequence,
-    reward: Callable[[Rollout], Tensor],
+    reward: Reward,
     settings: OnlineSettings | None = None,
-    gold: Callable[[Rollout], Tensor] | None = None,
+    gold: Reward | None = None,
     reference: Policy | None = None,
     pretraining: Iterator[Tensor] | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 10,
 ) -> History:
     """Train `policy` in place to raise `reward` on `prompts`.
 
-    gold: another reward that is measured and never trained on. reference: the policy that KL is
-    measured to; the policy as it starts, by default. pretraining: an endless stream of rows (B, T + 1) of
-    token ids, such as `packed_rows(policy, documents, 8, 64)`, for a pretraining_coefficient above 0
-    (PPO-ptx; its loss is logged as pretraining_loss). The history has a row a step: proxy (mean reward), gold, kl (sequence KL in nats, k1), kl_k3, entropy, length, finished, clip_fraction,
-    ratio_min, ratio_max, approx_kl, loss, grad_norm, zero_variance_groups, kl_coefficient, seconds;
-    with a value model also value_loss and explained_variance.
+    reward: see `rewards.protocol`. gold: another reward that is measured and never trained on.
+    reference: the policy that KL is measured to; the policy as it starts, by default. pretraining: an
+    endless stream of rows (B, T + 1) of token ids, such as `packed_rows(policy, documents, 8, 64)`, for
+    a pretraining_coefficient above 0 (PPO-ptx; its loss is logged as pretraining_loss). prompts may be
+    rows of data with a column prompt or messages; rewards see the whole row. checkpoint: a folder; the
+    same call on it goes on where a killed run was (see `training.checkpoint`), with `pretraining` anew
+    from its beginning.
+
+    The history has a row a step: proxy (mean reward), gold, kl (sequence KL in nats, k1, at the sampling
+    temperature), kl_k3, entropy, length, finished, clip_fraction, ratio_min, ratio_max, approx_kl, loss,
+    grad_norm, zero_variance_groups, kl_coefficient, seconds; with a value model also value_loss and
+    explained_variance. Where no answer is left in the loss (`drop_zero_variance_groups`), loss and
+    grad_norm are 0 and the metrics of the update are missing. `warnings`: see `alarms`.
 
     Raises:
-        ValueError: no prompts; a pretraining_coefficient without a stream to go with it.
+        ValueError: no prompts; a frozen policy; a reward that does not give one number for each answer; a
+            pretraining_coefficient without a stream to go with it; a checkpoint of another run.
     """
     trainer = OnlineTrainer(policy, prompts, reward, settings, gold, reference, pretraining)
-    progress = Progress("policy", trainer.settings.steps)
-
-    def do_step(step: int) -> None:
-        row = trainer.step()
-        shown = {name: row[name] for name in ("proxy", "gold", "kl") if name in row}
-        progress.update(step + 1, **shown)
-
-    run_steps(range(trainer.settings.steps), do_step, trainer.history)
-    progress.close()
-    return trainer.history
+    s, history = trainer.settings, trainer.history
+    model = reference.model if reference is not None else None
+    kept = Checkpoint(
+        checkpoint, checkpoint_every, s, history, trainer.parts(),
+        fixed={} if reference else trainer.fixed(),
+        facts={
+            "prompts": lambda: digest((prompt,) for prompt in trainer.prompts),
+            "reference": lambda: digest_of_weights(model),
+        },
+    )  # fmt: skip
+    shown = ("proxy", "gold", "kl")
+    return run_training("policy", s.steps, lambda _: trainer.step(), history, kept, shown)
 
 
 class OnlineTrainer:
     """What `train_online` repeats: `step()` does one round and returns its row of metrics."""
 
     def __init__(
-        self, policy, prompts, reward, settings=None, gold=None, reference=None, pretraining=None
+        self,
+        policy: Policy,
+        prompts: Sequence,
+        reward: Reward,
+        settings: OnlineSettings | None = None,
+        gold: Reward | None = None,
+        reference: Policy | None = None,
+        pretraining: Iterator[Tensor] | None = None,
     ) -> None:
-        if len(prompts) == 0:
+        self.settings = s = settings or OnlineSettings()
+        self.policy, self.prompts = policy, list(prompts)
+        self.reward, self.gold = reward, gold
+        self.pretraining = CountedStream(pretraining) if pretraining is not None else None
+        self._check()
+        self.reference = reference or policy.reference()
+        self.optimizer = _adamw(policy.model, s.learning_rate, s.weight_decay)
+        self.value_model: ValueModel | None = None
+        self.value_optimizer: torch.optim.Optimizer | None = None
+        if s.advantage == "gae":
+            self.value_model = ValueModel(policy)
+            self.value_optimizer = _adamw(self.value_model, s.value_learning_rate, s.weight_decay)
+        self.kl_control: AdaptiveKL | None = None
+        if s.kl_target is not None:
+            self.kl_control = AdaptiveKL(s.kl_target, s.kl_horizon, s.kl_coefficient)
+        self.sampler = policy.copy(frozen=True) if s.staleness else policy
+        self.past_weights: deque[dict[str, Tensor]] = deque(maxlen=s.staleness + 1)
+        self.rng = random.Random(s.seed)
+        self.generator = torch.Generator().manual_seed(s.seed)  # of the mini-batches
+        self.history = History()
+        warn_of_learning_rate(self.history, policy.model, s.learning_rate)
+
+    def _check(self) -> None:
+        s, count = self.settings, len(self.prompts)
+        if count == 0:
             raise ValueError("prompts must hold at least one prompt")
-        self.settings = settings = settings or OnlineSettings()
-        self.pretraining = pretraining
-        if settings.pretraining_coefficient and pretraining is None:
+        if s.pretraining_coefficient and self.pretraining is None:
             raise ValueError(
                 "pretraining_coefficient needs pretraining: a stream of rows of token ids"
             )
-        self.policy, self.prompts, self.reward, self.gold = policy, list(prompts), reward, gold
-        self.reference = reference or policy.reference()
-        self.optimizer = _adamw(policy.model, settings.learning_rate)
-        self.value_model = ValueModel(policy) if settings.advantage == "gae" else None
-        if self.value_model is not None:
-            self.value_optimizer = _adamw(self.value_model, settings.value_learning_rate)
-        self.kl_control = None
-        if settings.kl_target is not None:
-            start = settings.kl_coefficient or 0.05
-            self.kl_control = AdaptiveKL(settings.kl_target, settings.kl_horizon, start)
-        self.sampler = policy.copy(frozen=True) if settings.staleness else policy
-        self.past_weights: deque = deque(maxlen=settings.staleness + 1)
-        self.rng = random.Random(settings.seed)
-        self.generator = torch.Generator().manual_seed(settings.seed)  # of the mini-batches
-        self.history, self.started = History(), time.perf_counter()
+        if s.advantage == "batch" and min(count, s.prompts_per_step) * s.samples_per_prompt < 2:
+            raise ValueError("prompts must hold two or more for advantage 'batch' with one answer to "
+                             "each: an answer alone is its own mean")  # fmt: skip
+
+    def parts(self) -> dict[str, Any]:
+        """What a checkpoint keeps besides the history."""
+        return {
+            "policy": self.policy.model,
+            "optimizer": self.optimizer,
+            "value_model": self.value_model,
+            "value_optimizer": self.value_optimizer,
+            "kl_control": self.kl_control,
+            "past_weights": self.past_weights,
+            "prompts_and_seeds": self.rng,
+            "minibatches": self.generator,
+            "pretraining": self.pretraining,
+        }
+
+    def fixed(self) -> dict[str, torch.nn.Module]:
+        """What it keeps once: the reference, where its weights are its own (not an adapter switched off)."""
+        model = self.reference.model
+        shared = next(model.parameters()) is next(self.policy.model.parameters())
+        return {} if shared else {"reference": model}
 
     @property
     def kl_coefficient(self) -> float:
@@ -137,9 +175,9 @@ class OnlineTrainer:
         metrics |= self.update(batch)
         if self.kl_control:
             self.kl_control.update(metrics["kl"], rollout.batch_size)
-        seconds = time.perf_counter() - self.started
-        self.history.log(len(self.history.rows), **metrics, seconds=seconds)
+        self.history.log(len(self.history.rows), **metrics, seconds=self.history.seconds())
         self._keep_sample(rollout, rewards)
+        look(self.history, self.settings.max_grad_norm)
         return self.history.rows[-1]
 
     # --- 1. sample
@@ -160,174 +198,204 @@ class OnlineTrainer:
         )
 
     # --- 2. score
-    @torch.no_grad()
     def score(self, rollout: Rollout) -> Tensor:
         """Rewards (B,), checked."""
-        rewards = self.reward(rollout).float()
-        cause = "the reward function; look at the texts it was given"
-        check_finite(rewards, f"the reward of batch {len(self.history.rows)}", cause)
-        return rewards
+        return score(self.reward, rollout, f"the reward of batch {len(self.history.rows)}")
 
     # --- 3. weigh
     @torch.no_grad()
     def prepare(self, rollout: Rollout, rewards: Tensor) -> Batch:
         """Reference and old log-probabilities, penalties, advantages."""
-        s = self.settings
-        ref_logp = self.reference.logprobs(rollout)
-        rescore = s.staleness > 0 and s.tis_cap is not None
-        old_logp = self.policy.logprobs(rollout) if rescore else rollout.logp
-        rewards = rewards - s.overlong_penalty * overlong(rollout, s.max_new_tokens)
+        s, mask = self.settings, rollout.loss_mask
+        with evaluating(self.policy, self.reference, self.value_model):
+            ref_logp = self._logp(self.reference, rollout)
+            fresh, rescore = self._old_policy()
+            old_logp = self._logp(self.policy, rollout) if rescore else rollout.sampler_logp
+            batch = Batch(rollout, rewards, old_logp, ref_logp, rewards, fresh=fresh)
+            if self.value_model is not None:
+                batch.old_values = in_rows(self.value_model.token_scores, rollout, s.micro_batch)
+        shaped = rewards - penalties(rollout, s)
         beta = self.kl_coefficient if s.kl_in == "reward" else 0.0
-        token_kl = kl_estimate(rollout.logp, ref_logp, "k1")
-        batch = Batch(rollout, old_logp, ref_logp, rewards - beta * token_kl.sum(1))
-        if self.value_model is None:
-            batch.advantages = response_advantages(batch.advantages, s)
+        token_kl = beta * self._token_kl(batch)
+        if batch.old_values is None:
+            batch.advantages = response_advantages(shaped - token_kl.sum(1), s)
         else:
-            token_rewards = at_last_token(rewards, rollout.completion_mask) - beta * token_kl
-            batch.old_values = self.value_model.token_scores(rollout)
-            batch.advantages, batch.returns = gae(
-                token_rewards, batch.old_values, rollout.completion_mask, s.gamma, s.lam
+            batch.advantages, batch.returns = token_advantages(
+                shaped, token_kl, batch.old_values, mask, s
             )
-            if s.whiten_advantages:
-                batch.advantages = whiten(batch.advantages, rollout.completion_mask)
         return batch
+
+    def _logp(self, policy: Policy, rollout: Rollout) -> Tensor:
+        """(B, T), at the temperature of sampling, without gradient."""
+        temperature = self.settings.temperature
+        return in_rows(
+            lambda part: policy.logprobs(part, temperature=temperature),
+            rollout,
+            self.settings.micro_batch,
+        )
+
+    def _token_kl(self, batch: Batch) -> Tensor:
+        """k1 (B, T) of what drew the tokens to the reference; 0 on tokens that the policy did not write."""
+        token_kl = kl_estimate(batch.rollout.sampler_logp, batch.ref_logp, "k1")
+        return token_kl * batch.rollout.loss_mask
+
+    def _old_policy(self) -> tuple[bool, bool]:
+        """Whether the policy as it stands is the old policy, and whether it has to score the batch anew.
+
+        The old policy is what drew the tokens; with a cap of truncated importance sampling, the policy
+        at the start of the round. The sampler's own log-probabilities serve for the second update and
+        later ones, unless they come from other weights or from 16-bit arithmetic that rounds otherwise.
+        """
+        s = self.settings
+        stale = len(self.past_weights) > 1
+        fresh = not stale or s.tis_cap is not None
+        weights = next(self.policy.model.parameters()).dtype
+        rounded = {weights, compute_dtype(self.policy.device)} != {torch.float32}
+        return fresh, fresh and (stale or rounded) and s.epochs * s.minibatches > 1
 
     # --- 4. update
     def update(self, batch: Batch) -> dict[str, float]:
         """Epochs of mini-batches; metrics are means over them (extremes for the ratio's range)."""
-        s, rows = self.settings, self._kept_rows(batch)
+        s, rows = self.settings, kept_rows(batch, self.settings)
         warm = min(1.0, (len(self.history.rows) + 1) / max(1, s.warmup_steps))
         set_learning_rate(self.optimizer, warm * s.learning_rate)
-        found = []
-        for _ in range(s.epochs):
-            order = rows[torch.randperm(len(rows), generator=self.generator)]
-            for part in order.chunk(s.minibatches):
-                found.append(self._minibatch(batch.select(part)))
-        merged = {name: sum(m[name] for m in found) / len(found) for name in found[0]}
-        merged["ratio_min"] = min(m["ratio_min"] for m in found)
-        merged["ratio_max"] = max(m["ratio_max"] for m in found)
-        return merged
+        if len(rows) == 0:
+            return {"loss": 0.0, "grad_norm": 0.0}
+        found: list[dict[str, float]] = []
+        with without_dropout(self.policy, self.value_model):
+            for _ in range(s.epochs):
+                order = rows[torch.randperm(len(rows), generator=self.generator)]
+                for part in order.chunk(s.minibatches):
+                    small = batch.select(part)
+                    small.fresh = batch.fresh and not found
+                    found.append(self._minibatch(small))
+        return merged(found, [1.0] * len(found))
 
     def _minibatch(self, batch: Batch) -> dict[str, float]:
-        s, mask = self.settings, batch.rollout.completion_mask
-        logp, entropy = self.policy.logprobs(batch.rollout, with_entropy=True)
+        """One update of the policy, and of the value model if there is one."""
+        s, where = self.settings, f"batch {len(self.history.rows)}"
+        learns = self.value_model is None or len(self.history.rows) >= s.value_warmup
+        parts = list(batch.micro_batches(s.micro_batch))
+        self.optimizer.zero_grad(set_to_none=True)
+        found, loss = [], 0.0
+        for part in parts:
+            with torch.set_grad_enabled(learns):
+                part_loss, metrics = self._loss(part, batch)
+            loss += part_loss.item()
+            found.append(metrics)
+            if learns:
+                backward(part_loss, where)
+        metrics = merged(found, [part.tokens for part in parts])
+        if s.pretraining_coefficient:
+            remembered = next_token_loss(self.policy, next(self.pretraining))
+            metrics["pretraining_loss"] = remembered.item()
+            loss += s.pretraining_coefficient * remembered.item()
+            if learns:
+                backward(s.pretraining_coefficient * remembered, where)
+        if self.value_model is not None:
+            metrics |= self._value_step(parts, batch, where)
+        norm = apply_gradients(self.optimizer, s.max_grad_norm, where) if learns else 0.0
+        return metrics | {"loss": loss, "grad_norm": norm}
+
+    def _loss(self, part: Batch, whole: Batch) -> tuple[Tensor, dict[str, float]]:
+        """The loss of a micro-batch, weighed by its share of the batch, and its metrics."""
+        s, mask = self.settings, part.rollout.loss_mask
+        logp, entropy = self.policy.logprobs(
+            part.rollout, temperature=s.temperature, with_entropy=True
+        )
+        old_logp = logp.detach() if part.fresh else part.old_logp
         use_tis = s.tis_cap is not None
         loss, metrics = policy_loss(
             logp,
-            batch.old_logp,
-            batch.advantages,
+            old_logp,
+            part.advantages,
             mask,
             s.algorithm,
             s.aggregate,
             s.clip_low,
             s.clip_high,
             max_length=s.max_new_tokens,
-            sampler_logp=batch.rollout.sampler_logp if use_tis else None,
+            sampler_logp=part.rollout.sampler_logp if use_tis else None,
             tis_cap=s.tis_cap if use_tis else 2.0,
             entropy=entropy.detach(),
         )
         if s.kl_in == "loss" and self.kl_coefficient:
-            token_kl = kl_estimate(logp, batch.ref_logp, s.kl_kind)
-            loss = loss + self.kl_coefficient * masked_aggregate(
-                token_kl, mask, s.aggregate, s.max_new_tokens
-            )
+            token_kl = _kl_for_loss(logp, old_logp, part.ref_logp, s.kl_kind)
+            kl = masked_aggregate(token_kl, mask, s.aggregate, s.max_new_tokens)
+            loss = loss + self.kl_coefficient * kl
+        loss = share(part, whole, s.aggregate) * loss
         if s.entropy_bonus:
-            loss = loss - s.entropy_bonus * masked_aggregate(entropy, mask, "token")
-        if s.pretraining_coefficient:
-            remembered = next_token_loss(self.policy, next(self.pretraining))
-            metrics["pretraining_loss"] = remembered.item()
-            loss = loss + s.pretraining_coefficient * remembered
-        where = f"batch {len(self.history.rows)}"
-        metrics["loss"] = loss.item()
-        if self.value_model is not None:
-            metrics |= self._value_step(batch, where)
-        if self.value_model is None or len(self.history.rows) >= s.value_warmup:
-            metrics["grad_norm"] = optimizer_step(loss, self.optimizer, s.max_grad_norm, where)
-        else:
-            metrics["grad_norm"] = 0.0
-        return metrics
+            bonus = s.entropy_bonus * masked_aggregate(entropy, mask, "token")
+            loss = loss - share(part, whole, "token") * bonus
+        return loss, metrics
 
-    def _value_step(self, batch: Batch, where: str) -> dict[str, float]:
-        s, mask = self.settings, batch.rollout.completion_mask
-        values = self.value_model.token_scores(batch.rollout)
-        loss = value_loss(values, batch.old_values, batch.returns, mask, s.value_clip)
-        optimizer_step(loss, self.value_optimizer, s.max_grad_norm, f"the value model, {where}")
-        inside = mask.bool()
-        error = (batch.returns - values.detach())[inside].var()
-        explained = 1 - error / batch.returns[inside].var().clamp(min=1e-8)
-        return {"value_loss": loss.item(), "explained_variance": explained.item()}
+    def _value_step(self, parts: list[Batch], whole: Batch, where: str) -> dict[str, float]:
+        """One update of the value model, on the same micro-batches."""
+        s, found = self.settings, []
+        where = f"the value model, {where}"
+        self.value_optimizer.zero_grad(set_to_none=True)
+        for part in parts:
+            mask = part.rollout.loss_mask
+            values = self.value_model.token_scores(part.rollout)
+            loss = value_loss(values, part.old_values, part.returns, mask, s.value_clip)
+            backward(share(part, whole, "token") * loss, where)
+            inside = mask.bool()
+            found.append((loss.item(), part.returns[inside], values.detach()[inside]))
+        apply_gradients(self.value_optimizer, s.max_grad_norm, where)
+        losses, returns, values = zip(*found, strict=True)
+        returns, values = torch.cat(returns), torch.cat(values)
+        explained = 1 - (returns - values).var() / returns.var().clamp(min=1e-8)
+        weighed = zip(parts, losses, strict=True)
+        value = sum(share(part, whole, "token") * loss for part, loss in weighed)
+        return {"value_loss": value, "explained_variance": explained.item()}
 
     # --- 5. describe
     @torch.no_grad()
     def describe(self, rollout: Rollout, rewards: Tensor, batch: Batch) -> dict[str, float]:
         """What a practitioner watches, before the update."""
-        token_kl, mask = kl_estimate(rollout.logp, batch.ref_logp, "k1"), rollout.completion_mask
-        k3 = kl_estimate(rollout.logp, batch.ref_logp, "k3") * mask
+        k3 = kl_estimate(rollout.sampler_logp, batch.ref_logp, "k3") * rollout.loss_mask
+        equal = without_spread(rewards, self.settings.samples_per_prompt)
         metrics = {
             "proxy": rewards.mean().item(),
-            "kl": token_kl.sum(1).mean().item(),
+            "kl": self._token_kl(batch).sum(1).mean().item(),
             "kl_k3": k3.sum(1).mean().item(),
             "length": rollout.lengths.mean().item(),
             "finished": rollout.finished.float().mean().item(),
-            "zero_variance_groups": (self._group_spread(rewards) == 0).float().mean().item(),
+            "zero_variance_groups": equal.float().mean().item(),
             "kl_coefficient": self.kl_coefficient,
         }
         if self.gold is not None:
-            gold = self.gold(rollout)
-            metrics |= {"gold": gold.mean().item(), "gold_sd": gold.std().item()}
+            gold = score(self.gold, rollout, "gold")
+            spread = gold.std().item() if len(gold) > 1 else 0.0
+            metrics |= {"gold": gold.mean().item(), "gold_sd": spread}
         return metrics
 
-    def _group_spread(self, rewards: Tensor) -> Tensor:
-        groups = rewards.view(-1, self.settings.samples_per_prompt)
-        return groups.max(1).values - groups.min(1).values
-
     def _kept_rows(self, batch: Batch) -> Tensor:
-        rows = torch.arange(batch.rollout.batch_size)
-        if not self.settings.drop_zero_variance_groups:
-            return rows
-        kept = rows[(batch.advantages != 0).cpu()]
-        return kept if len(kept) >= self.settings.minibatches else rows
+        return kept_rows(batch, self.settings)
 
     def _keep_sample(self, rollout: Rollout, rewards: Tensor) -> None:
         step = len(self.history.rows) - 1
         if step % 10 == 0 or step + 1 == self.settings.steps:
-            prompt = rollout.prompts[0]
-            self.history.samples.append(
-                {
-                    "step": step,
-                    "prompt": getattr(prompt, "text", str(prompt)),
-                    "text": rollout.texts[0],
-                    "proxy": rewards[0].item(),
-                }
-            )
+            request = last_request(rollout.prompts[0])
+            sample = {"step": step, "prompt": request, "text": rollout.texts[0]}
+            self.history.samples.append(sample | {"proxy": rewards[0].item()})
 
 
-def response_advantages(rewards: Tensor, settings: OnlineSettings) -> Tensor:
-    """Advantages (B,) of whole completions from rewards (B,), prompt-major groups of G."""
-    if settings.advantage == "none":
-        return rewards
-    if settings.advantage == "batch":
-        return rewards - rewards.mean()
-    groups = rewards.view(-1, settings.samples_per_prompt)
-    if settings.advantage == "rloo":
-        return rloo_advantages(groups).flatten()
-    return group_advantages(
-        groups, scale="group" if settings.advantage == "group" else "none"
-    ).flatten()
+def _kl_for_loss(logp: Tensor, old_logp: Tensor, ref_logp: Tensor, kind: str) -> Tensor:
+    if kind == "k3_weighted":
+        return weighted_kl(logp, old_logp, ref_logp)
+    return kl_estimate(logp, ref_logp, kind)
 
 
-def at_last_token(rewards: Tensor, mask: Tensor) -> Tensor:
-    """(B,) rewards placed on the last completion token of each row: (B, T)."""
-    placed = torch.zeros_like(mask)
-    placed[torch.arange(len(mask), device=mask.device), last_token(mask)] = rewards
-    return placed
+def _adamw(
+    module: torch.nn.Module, learning_rate: float, weight_decay: float
+) -> torch.optim.Optimizer:
+    """Over the parameters that are trained.
 
-
-def overlong(rollout: Rollout, max_new_tokens: int) -> Tensor:
-    """0 up to three quarters of the length limit, then linearly to 1 at the limit, (B,)."""
-    buffer = max_new_tokens / 4
-    return ((rollout.lengths - (max_new_tokens - buffer)) / buffer).clamp(0, 1)
-
-
-def _adamw(module: torch.nn.Module, learning_rate: float) -> torch.optim.Optimizer:
-    return torch.optim.AdamW(module.parameters(), learning_rate, weight_decay=0.0)
+    Raises:
+        ValueError: there are none, as in a frozen copy.
+    """
+    trained = [p for p in module.parameters() if p.requires_grad]
+    if not trained:
+        raise ValueError("policy has no parameter that is trained: is it a frozen copy?")
+    return torch.optim.AdamW(trained, learning_rate, weight_decay=weight_decay)

@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from ..lm import Policy, Rollout
-from .guards import NonFiniteError, check_finite, run_steps
+from ..rewards import Reward, last_request, score, score_by_length
+from .checkpoint import Checkpoint, digest
+from .checks import check_settings
+from .guards import NonFiniteError
 from .history import History
-from .progress import Progress, silent
+from .loop import run_training
+from .progress import silent
 from .sft import SFTSettings, train_sft
 
 SELECTIONS = ("best_per_prompt", "top_overall", "random_per_prompt", "random_overall")
@@ -41,7 +46,7 @@ class RejectionSettings:
     """best_per_prompt: the best answer to each prompt. top_overall: the `keep` best of all M x N answers.
     random_per_prompt, random_overall: their controls, as many answers without looking at the reward."""
     keep: int | None = None
-    """Answers kept by the two 'overall' selections; M by default, as many as per prompt."""
+    """Only with an 'overall' selection: answers kept of all M x N; M by default, as many as prompts."""
     temperature: float = 1.0
     max_new_tokens: int = 40
 
@@ -50,20 +55,22 @@ class RejectionSettings:
     batch_size: int = 32
     learning_rate: float = 3e-4
     """Peak of the fine-tuning in each round."""
+    micro_batch: int | None = None
+    """Answers in one forward pass of fine-tuning; None: the batch. It changes memory, not the gradient."""
     warmup_steps: int = 2
+    """Updates of each fine-tuning over which the rate rises linearly."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("rounds", "prompts_per_round", "samples_per_prompt", "temperature", "epochs",
-                     "max_new_tokens", "batch_size", "learning_rate"):  # fmt: skip
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be positive; got {getattr(self, name)}")
-        if self.selection not in SELECTIONS:
-            raise ValueError(
-                f"selection must be one of {', '.join(SELECTIONS)}; got {self.selection!r}"
-            )
-        if self.keep is not None and self.keep < 1:
-            raise ValueError(f"keep must be 1 or more; got {self.keep}")
+        check_settings(
+            self,
+            positive=(
+                "rounds", "prompts_per_round", "samples_per_prompt", "keep", "temperature",
+                "max_new_tokens", "epochs", "batch_size", "micro_batch", "learning_rate",
+            ),
+            non_negative=("warmup_steps",),
+            choices={"selection": SELECTIONS},
+        )  # fmt: skip
 
 
 def select_answers(
@@ -98,27 +105,6 @@ def select_answers(
     return [divmod(place, answers) for place in order.tolist()]
 
 
-@torch.no_grad()
-def score_by_length(
-    reward: Callable[[Rollout], Tensor], rollout: Rollout, batch_size: int = 64, sort: bool = True
-) -> Tensor:
-    """Rewards (B,) in batches; with `sort`, answers of like length share one, so that little is padding.
-
-    The rewards are the same either way; only the time differs, for a reward that is a model.
-
-    Raises:
-        ValueError: batch_size < 1.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be 1 or more; got {batch_size}")
-    total = rollout.attention_mask.sum(1)
-    order = total.argsort() if sort else torch.arange(rollout.batch_size)
-    found = torch.empty(rollout.batch_size, device=total.device)
-    for rows in order.split(batch_size):
-        found[rows] = reward(rollout.select(rows)).float()
-    return found
-
-
 @dataclass(frozen=True)
 class ScoringTime:
     """Seconds, and the share of token positions that are padding, in order as drawn and sorted."""
@@ -130,7 +116,7 @@ class ScoringTime:
 
 
 def time_scoring(
-    reward: Callable[[Rollout], Tensor], rollout: Rollout, batch_size: int = 64, repeats: int = 3
+    reward: Reward, rollout: Rollout, batch_size: int = 64, repeats: int = 3
 ) -> ScoringTime:
     """Time `score_by_length` without and with sorting, taking turns; the quickest of `repeats`."""
     seconds: dict[bool, list[float]] = {False: [], True: []}
@@ -154,13 +140,17 @@ def padding_share(rollout: Rollout, batch_size: int = 64, sort: bool = True) -> 
 def train_rejection(
     policy: Policy,
     prompts: Sequence,
-    reward: Callable[[Rollout], Tensor],
+    reward: Reward,
     settings: RejectionSettings | None = None,
-    gold: Callable[[Rollout], Tensor] | None = None,
+    gold: Reward | None = None,
+    *,
+    checkpoint: str | Path | None = None,
+    checkpoint_every: int = 1,
 ) -> History:
     """Train `policy` in place on its own answers that `reward` likes best.
 
-    gold: another reward that is measured and never selected by. The history has a row a round, from
+    gold: another reward that is measured and never selected by. checkpoint: a folder; the same call on
+    it goes on where a killed run was, after its last whole round (see `training.checkpoint`). The history has a row a round, from
     before its fine-tuning: proxy and gold (means over all answers), proxy_kept and gold_kept (over those
     that were kept), kept (how many), distinct (share of the kept texts that differ), length, sft_loss
     (of the last batch), seconds. `samples` holds a kept answer of each round.
@@ -172,29 +162,40 @@ def train_rejection(
     if len(prompts) == 0:
         raise ValueError("prompts must hold at least one prompt")
     rng, history = random.Random(settings.seed), History()
-    progress, started = Progress("rejection sampling", settings.rounds), time.perf_counter()
+    kept_on_disk = Checkpoint(
+        checkpoint, checkpoint_every, settings, history,
+        {"policy": policy.model, "generator": rng},
+        facts={"prompts": lambda: digest((prompt,) for prompt in prompts)},
+    )  # fmt: skip
 
-    def do_round(number: int) -> None:
+    def do_round(number: int) -> dict[str, float]:
         rollout, rewards = sample_and_score(policy, prompts, reward, settings, rng)
         kept = keep_best(rollout, rewards, settings, seed=rng.randrange(2**31))
         row = describe_round(rollout, rewards, kept, gold)
         chosen = rollout.select(kept)
         tuned = _fine_tune(policy, chosen, settings, number)
-        seconds = time.perf_counter() - started
-        history.log(number, **row, sft_loss=tuned.last("loss"), seconds=seconds)
-        request = getattr(chosen.prompts[0], "text", str(chosen.prompts[0]))
-        history.samples.append({"step": number, "prompt": request, "text": chosen.texts[0]})
-        progress.update(number + 1, proxy=row["proxy"], kept=row["proxy_kept"])
+        history.log(number, **row, sft_loss=tuned.last("loss"), seconds=history.seconds())
+        request, text = last_request(chosen.prompts[0]), chosen.texts[0]
+        history.samples.append({"step": number, "prompt": request, "text": text})
+        return row
 
-    run_steps(range(settings.rounds), do_round, history)
-    progress.close()
-    return history
+    shown = ("proxy", "proxy_kept")
+    return run_training(
+        "rejection sampling", settings.rounds, do_round, history, kept_on_disk, shown
+    )
 
 
-def sample_and_score(policy: Policy, prompts: Sequence, reward, settings, rng: random.Random):
+def sample_and_score(
+    policy: Policy,
+    prompts: Sequence,
+    reward: Reward,
+    settings: RejectionSettings,
+    rng: random.Random,
+) -> tuple[Rollout, Tensor]:
     """(rollout of M x N answers, rewards (M, N)) of one round.
 
     Raises:
+        ValueError: not one reward for each answer.
         guards.NonFiniteError: a reward is not a number.
     """
     asked = rng.sample(list(prompts), min(settings.prompts_per_round, len(prompts)))
@@ -206,7 +207,6 @@ def sample_and_score(policy: Policy, prompts: Sequence, reward, settings, rng: r
         seed=rng.randrange(2**31),
     )
     rewards = score_by_length(reward, rollout)
-    check_finite(rewards, "a reward", "the reward function; look at the texts it was given")
     return rollout, rewards.view(len(asked), -1)
 
 
@@ -217,7 +217,9 @@ def keep_best(rollout: Rollout, rewards: Tensor, settings: RejectionSettings, se
     return torch.tensor([row * rewards.shape[1] + column for row, column in places])
 
 
-def describe_round(rollout: Rollout, rewards: Tensor, kept: Tensor, gold=None) -> dict[str, float]:
+def describe_round(
+    rollout: Rollout, rewards: Tensor, kept: Tensor, gold: Reward | None = None
+) -> dict[str, float]:
     """The metrics of a round before its fine-tuning: see `train_rejection`."""
     texts = [rollout.texts[i] for i in kept.tolist()]
     found = {
@@ -228,7 +230,7 @@ def describe_round(rollout: Rollout, rewards: Tensor, kept: Tensor, gold=None) -
         "length": rollout.lengths.mean().item(),
     }
     if gold is not None:
-        values = gold(rollout)
+        values = score(gold, rollout, "gold")
         found |= {"gold": values.mean().item(), "gold_kept": values[kept].mean().item()}
     return found
 
@@ -239,6 +241,7 @@ def _fine_tune(
     sft = SFTSettings(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
+        micro_batch=settings.micro_batch,
         learning_rate=settings.learning_rate,
         warmup_steps=settings.warmup_steps,
         seed=settings.seed + number,

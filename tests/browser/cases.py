@@ -53,7 +53,7 @@ from rlhf_lib.rewards import RewardModel
 from rlhf_lib.world import PocketWorld
 world, kinds = PocketWorld(), ("fact", "opinion", "unsafe", "lookalike", "sum")
 proxy = RewardModel.load("pocket-reward")
-best_of_n_lab(exact_world(world, world.prompts(8, kinds, seed=3), load_policy("pocket-sft"), proxy.score_texts))"""
+best_of_n_lab(exact_world(world, world.prompts(8, kinds, seed=3), load_policy("pocket-sft"), proxy))"""
 
 
 def simple(name: str) -> str:

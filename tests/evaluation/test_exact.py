@@ -207,9 +207,7 @@ def test_measurements_by_their_definitions(small):
 
 def test_another_reward_and_a_uniform_reference(world):
     prompts = world.prompts(2, ("sum",), seed=1)
-    exact = exact_world(
-        world, prompts, size=10, reward=lambda p, t: torch.tensor([float(len(x)) for x in t])
-    )
+    exact = exact_world(world, prompts, size=10, reward=lambda r: [len(text) for text in r.texts])
     assert exact.rewards[0, 3].item() == len(exact.texts[0][3])
     assert exact.ref_logp.exp().flatten().tolist() == pytest.approx([0.1] * 20)
     assert not torch.equal(exact.rewards, exact.gold)

@@ -315,3 +315,16 @@ def test_coloured_steps():
     assert repr(table).endswith("2 + 3 * 4 | [+0.90] 3 * 4 = 12.; [-0.80] <2 + 12 = 15.")
     with pytest.raises(ValueError):
         coloured_steps([("q", ["a", "b"], [1.0])])
+
+
+def test_metrics_that_some_rows_have_stand_at_their_steps():
+    """Held-out numbers of steps 0, 10, 20 were once drawn at 0, 1, 2."""
+    history = History()
+    for step in range(21):
+        held_out = {"held_out_loss": 1.0 - step / 40} if step % 10 == 0 else {}
+        history.log(step, loss=1.0, **held_out)
+    band = ([0.0] * 3, [1.0] * 3, [2.0] * 3)
+    axis = plot_history(history, ["held_out_loss", "loss"], {"held_out_loss": band}).axes[0]
+    assert all(list(line.get_xdata()) == [0, 10, 20] for line in axis.lines)
+    shaded = axis.collections[0].get_paths()[0].vertices[:, 0]
+    assert set(shaded) == {0.0, 10.0, 20.0}

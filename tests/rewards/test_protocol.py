@@ -4,7 +4,19 @@ import numpy as np
 import pytest
 import torch
 
-from rlhf_lib.rewards import NonFiniteError, TextReward, WeightedReward, as_rewards, score
+from rlhf_lib.rewards import (
+    EnsembleReward,
+    GoldReward,
+    NonFiniteError,
+    TextReward,
+    VerifiedAnswer,
+    WeightedReward,
+    as_rewards,
+    judge_pairs,
+    last_request,
+    score,
+    score_by_length,
+)
 
 
 @pytest.fixture
@@ -106,3 +118,84 @@ def test_a_function_of_texts_reads_objects_and_names_a_missing_column(tiny, worl
 def test_the_message_has_the_name_of_the_reward():
     with pytest.raises(ValueError, match="the gold reward must give one number"):
         as_rewards([1.0], 2, "cpu", "the gold reward")
+
+
+def test_a_function_of_texts_that_is_not_wrapped_gets_a_sentence(rollout):
+    def by_text(prompts, completions):
+        return [0.0, 1.0]
+
+    def like_trl(completions, **columns):
+        return [0.0, 1.0]
+
+    for reward in (by_text, like_trl):
+        with pytest.raises(ValueError, match=f"TextReward.{reward.__name__}"):
+            score(reward, rollout)
+        assert score(TextReward(reward), rollout).tolist() == [0.0, 1.0]
+
+
+def test_rewards_are_scored_without_dropout_and_get_their_mode_back(rollout):
+    class Noisy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.dropout = torch.nn.Dropout(0.5)
+
+        def forward(self, rollout):
+            return self.dropout(torch.ones(rollout.batch_size))
+
+    noisy = Noisy().train()
+    assert all(score(noisy, rollout).tolist() == [1.0, 1.0] for _ in range(9))
+    assert noisy.training and noisy.dropout.training
+    both = EnsembleReward([noisy, lambda r: [3.0, 5.0]])
+    assert score(both, rollout).tolist() == [2.0, 3.0]
+
+
+def test_an_ensemble_names_the_member_that_is_wrong(rollout):
+    def head(rollout):
+        return torch.ones(2, 1)
+
+    with pytest.raises(ValueError, match="head must give one number for each answer"):
+        EnsembleReward([lambda r: [1.0, 2.0], head])(rollout)
+
+
+def test_batches_by_length_are_looked_at_too(rollout):
+    assert score_by_length(lambda r: r.lengths.tolist(), rollout, 1).tolist() == [
+        float(n) for n in rollout.lengths
+    ]
+    with pytest.raises(ValueError, match="one number for each answer"):
+        score_by_length(lambda r: 1.0, rollout)
+
+
+def test_gold_and_verified_answers_need_prompts_of_the_world(tiny, world, rollout):
+    for reward in (GoldReward(world), VerifiedAnswer(world)):
+        with pytest.raises(ValueError, match="prompts of PocketWorld.*got str 'hi'"):
+            score(reward, rollout)
+    (prompt,) = world.prompts(1, ("sum",))
+    rows = [{"prompt": prompt, "source": "a file"}, prompt]
+    answers = tiny.encode_completions(rows, [world.list_answers(prompt, 1)[0], "no."])
+    assert score(VerifiedAnswer(world), answers).tolist() == [1.0, 0.0]
+    assert score(GoldReward(world), answers)[0] > score(GoldReward(world), answers)[1]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "request_"),
+    [
+        ("who?", "who?"),
+        ([{"role": "user", "content": "hi"}, {"role": "assistant", "content": "yes."},
+          {"role": "user", "content": "who?"}], "who?"),
+        ({"prompt": [{"role": "user", "content": "who?"}], "answer": "4"}, "who?"),
+        ([{"role": "user", "content": [{"type": "text", "text": "who?"}]}], "who?"),
+        ([{"role": "system", "content": "be kind"}], "be kind"),
+    ],
+)  # fmt: skip
+def test_the_last_request_of_any_prompt(prompt, request_):
+    assert last_request(prompt) == request_
+
+
+def test_the_judge_is_shown_the_request_as_a_text(tiny):
+    shown, real = [], tiny.prompt_ids
+    tiny.prompt_ids = lambda prompt: (shown.append(prompt), real(prompt))[1]
+    messages = [{"role": "user", "content": "what colour is a fox?"}]
+    judge_pairs(tiny, [messages], ["red"], ["blue"])
+    assert shown == [
+        "what colour is a fox? answer a: red answer b: blue which answer is better, a or b?"
+    ]

@@ -70,7 +70,7 @@ def test_wrong_selections_are_named(arguments, named):
     [
         ({"rounds": 0}, "rounds must be positive"),
         ({"selection": "worst"}, "selection must be one of"),
-        ({"keep": 0}, "keep must be 1 or more"),
+        ({"keep": 0}, "keep must be positive"),
     ],
 )
 def test_wrong_settings_are_named(changes, named):
@@ -137,7 +137,7 @@ def test_rewards_that_are_no_numbers_stop_the_run(tiny):
     history = train_rejection(
         tiny, ["hi"], lambda r: torch.full((r.batch_size,), torch.nan), RejectionSettings(**SMALL)
     )
-    assert "a reward is not finite" in history.stopped and not history.rows
+    assert "gave nan for answer 0" in history.stopped and not history.rows
 
 
 def test_trouble_in_the_fine_tuning_stops_the_rounds(tiny):

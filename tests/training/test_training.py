@@ -27,8 +27,8 @@ from rlhf_lib.training import (
     train_reward_model,
     train_sft,
 )
+from rlhf_lib.training.batch import at_last_token, overlong, response_advantages
 from rlhf_lib.training.guards import check_finite, optimizer_step, run_steps
-from rlhf_lib.training.online import at_last_token, overlong, response_advantages
 from rlhf_lib.world import Preference
 
 DEMONSTRATIONS = [("hi", "yes."), ("who?", "an owl."), ("what?", "no no no.")] * 20
