@@ -275,6 +275,7 @@ UPDATES = {
         "aggregate": "fixed",
     },
     "weighted kl": {"kl_in": "loss", "kl_coefficient": 0.4, "kl_kind": "k3_weighted"},
+    "entropy": {"entropy_bonus": 0.3, "temperature": 0.8},
     "ptx": {"pretraining_coefficient": 0.7},
 }
 
