@@ -38,7 +38,7 @@ from .batch import (
     token_advantages,
     without_spread,
 )
-from .checkpoint import Checkpoint, CountedStream, digest, digest_of_weights
+from .checkpoint import Checkpoint, CountedStream, digest, of_reference
 from .guards import apply_gradients, backward
 from .history import History
 from .loop import run_training
@@ -81,15 +81,9 @@ def train_online(
     """
     trainer = OnlineTrainer(policy, prompts, reward, settings, gold, reference, pretraining)
     s, history = trainer.settings, trainer.history
-    model = reference.model if reference is not None else None
-    kept = Checkpoint(
-        checkpoint, checkpoint_every, s, history, trainer.parts(),
-        fixed={} if reference else trainer.fixed(),
-        facts={
-            "prompts": lambda: digest((prompt,) for prompt in trainer.prompts),
-            "reference": lambda: digest_of_weights(model),
-        },
-    )  # fmt: skip
+    fixed, facts = of_reference(trainer.reference, reference)
+    facts["prompts"] = lambda: digest((prompt,) for prompt in trainer.prompts)
+    kept = Checkpoint(checkpoint, checkpoint_every, s, history, trainer.parts(), fixed, facts)
     shown = ("proxy", "gold", "kl")
     return run_training("policy", s.steps, lambda _: trainer.step(), history, kept, shown)
 
@@ -154,12 +148,6 @@ class OnlineTrainer:
             "minibatches": self.generator,
             "pretraining": self.pretraining,
         }
-
-    def fixed(self) -> dict[str, torch.nn.Module]:
-        """What it keeps once: the reference, where its weights are its own (not an adapter switched off)."""
-        model = self.reference.model
-        shared = next(model.parameters()) is next(self.policy.model.parameters())
-        return {} if shared else {"reference": model}
 
     @property
     def kl_coefficient(self) -> float:

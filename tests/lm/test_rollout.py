@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from rlhf_lib.lm import last_token
-from rlhf_lib.training.online import at_last_token
+from rlhf_lib.training.batch import at_last_token
 
 
 def masked_in_the_middle(policy):

@@ -9,7 +9,7 @@ from rlhf_lib.lm import Policy, last_token, own_turns
 from rlhf_lib.lm.chat import ChatFormat
 from rlhf_lib.lm.loading import TransformersModel
 from rlhf_lib.objectives import policy_loss
-from rlhf_lib.training.online import at_last_token
+from rlhf_lib.training.batch import at_last_token
 
 PROMPTS = ["what is 12 * 3?", "hi", "write a short story about an owl."]
 PUT_IN = [7, 8, 9, 10, 11]
