@@ -9,11 +9,13 @@ from .settings import usual_learning_rate
 
 KL_PER_TOKEN = 1.5
 """Nats. Each token of an answer is then four times as likely as under the reference."""
-KL_OF_ANSWER = 40.0
+KL_OF_ANSWER = 25.0
 """Nats, where lengths are not logged."""
 STEEP = 100.0
 """Times max_grad_norm, at `IN_A_ROW` updates one after another."""
 IN_A_ROW = 3
+SUPERVISED = 2e-4
+"""Learning rate of fine-tuning and of reward models above which a large model is warned of; 5e-5 else."""
 SMALL_MODEL = 20e6
 """Trained parameters up to which pocket learning rates are right."""
 

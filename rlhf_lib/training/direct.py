@@ -20,6 +20,7 @@ from ..lm import EncodedAnswer, Policy, answer_logp, encode_answers, score_answe
 from ..lm.modes import evaluating, without_dropout
 from ..rewards.protocol import Reward, score
 from ..world import Preference, Unpaired
+from .alarms import look, warn_of_learning_rate
 from .checkpoint import Checkpoint, digest, of_reference
 from .direct_losses import (
     LENGTH_AVERAGED,
@@ -183,6 +184,7 @@ class DirectTrainer:
             self.reference = policy.reference()
         self.optimizer = adamw(policy.model, self.settings)
         self.history = History()
+        warn_of_learning_rate(self.history, policy.model, self.settings.learning_rate)
 
     def parts(self) -> dict[str, Any]:
         """What a checkpoint keeps besides the history."""
@@ -294,6 +296,7 @@ class DirectTrainer:
         described = describe_logps(joined(seen), self.settings.beta)
         metrics = {"loss": row["loss"], **described, "grad_norm": row["grad_norm"]}
         self.history.log(step, **metrics, seconds=self.history.seconds())
+        look(self.history, self.settings.max_grad_norm)
         return self.history.rows[-1]
 
     def _parts(self, data: PairData | UnpairedData, rows: list[int], seen: list) -> Iterator[Part]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..lm.modes import without_dropout
+from .alarms import SUPERVISED, look, warn_of_learning_rate
 from .checkpoint import Checkpoint
 from .guards import apply_gradients, backward, run_steps
 from .history import History
@@ -105,20 +106,22 @@ def run_training(
 ) -> History:
     """`do_step(step)` -> its row of the history, for each step that is not done yet.
 
-    A run that stops early says so below its line of progress, with the step and the cause, as it says
-    what `history.warnings` holds.
+    Below its line of progress a run says what comes into `history.warnings`, at once, and where it
+    stops early, the step and the cause.
     """
     done, progress = checkpoint.resume() if checkpoint else 0, Progress(label, steps)
 
     def one(step: int) -> None:
         row = do_step(step)
         progress.update(step + 1, **{name: row[name] for name in shown if name in row})
+        for warning in history.warnings[len(progress.said) :]:
+            progress.say(warning)
         if checkpoint:
             checkpoint.after(step + 1, last=step + 1 == steps)
 
     run_steps(range(done, steps), one, history)
     ending = f"stopped early, {history.stopped}" if history.stopped else None
-    progress.close(*history.warnings, ending)
+    progress.close(*history.warnings[len(progress.said) :], ending)
     return history
 
 
@@ -142,6 +145,7 @@ def supervised(
     at the end the model is in eval mode either way. `evaluate()` is called every `evaluate_every` steps
     and at the last one. settings: learning_rate, warmup_steps, max_grad_norm.
     """
+    warn_of_learning_rate(history, model, settings.learning_rate, SUPERVISED)
     if dropout:
         model.train()
 
@@ -154,6 +158,7 @@ def supervised(
         if is_due(step, len(batches), evaluate_every):
             row |= evaluate()
         history.log(step, **row, seconds=history.seconds())
+        look(history, settings.max_grad_norm)
         return history.rows[-1]
 
     run_training(label, len(batches), do_step, history, checkpoint)

@@ -20,6 +20,7 @@ from ..objectives import bradley_terry_loss
 from ..rewards import RewardModel
 from ..rewards.protocol import Reward, score
 from ..world import Annotator, Preference, label_pairs
+from .alarms import look, warn_of_learning_rate
 from .checkpoint import Checkpoint, digest, of_reference
 from .checks import check_settings
 from .direct import DirectSettings, DirectTrainer, Encode, NoStrangers
@@ -105,8 +106,10 @@ def train_online_direct(
         except NoStrangers as error:
             history.warn(f"a round had no update: {error}")
         history.log(number, **row)
+        look(history, settings.max_grad_norm)
         return row
 
+    warn_of_learning_rate(history, policy.model, settings.learning_rate)
     label = f"online {settings.loss}"
     run_training(label, settings.rounds, do_round, history, kept, ("gold", "margin", "kl"))
     policy.model.eval()

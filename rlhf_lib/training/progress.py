@@ -32,7 +32,7 @@ class Progress:
         self.label, self.total, self.started = label, total, time.perf_counter()
         self.silent = _SILENT.get()
         self.handle = None if self.silent else _display_handle()
-        self.line, self.shown = "", 0.0
+        self.line, self.shown, self.said = "", 0.0, []
 
     def update(self, step: int, **numbers: float) -> None:
         """Show that `step` steps are done; at most four times a second."""
@@ -48,21 +48,26 @@ class Progress:
             self.shown = seconds
             self._show()
 
+    def say(self, sentence: str) -> None:
+        """What looks wrong, at once, below the line; on a terminal or not."""
+        self.said.append(f"{self.label}: {sentence}")
+        if self.handle is not None:
+            self._show()
+        elif not self.silent:
+            print(("\n" if sys.stderr.isatty() else "") + self.said[-1], file=sys.stderr)
+
     def close(self, *sentences: str | None) -> None:
-        """Show the last line once more, in full; below it what went wrong, on a terminal or not."""
-        said = [f"{self.label}: {sentence}" for sentence in sentences if sentence]
-        self.line = "\n".join([self.line, *said] if self.line else said)
+        """Show the last line once more, in full; below it what is left to say."""
         self._show()
-        if self.handle is not None or self.silent:
-            return
-        if sys.stderr.isatty():
+        if self.handle is None and not self.silent and sys.stderr.isatty():
             print(file=sys.stderr)
-        elif said:
-            print("\n".join(said), file=sys.stderr)
+        for sentence in filter(None, sentences):
+            self.say(sentence)
 
     def _show(self) -> None:
         if self.handle is not None:
-            self.handle.update({"text/plain": self.line}, raw=True)
+            text = "\n".join(filter(None, (self.line, *self.said)))
+            self.handle.update({"text/plain": text}, raw=True)
         elif not self.silent and sys.stderr.isatty():
             print("\r" + self.line, end="", file=sys.stderr, flush=True)
 

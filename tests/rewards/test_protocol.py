@@ -1,5 +1,7 @@
 """The reward protocol: what a reward may give back, and what is refused with a sentence."""
 
+import random
+
 import numpy as np
 import pytest
 import torch
@@ -171,7 +173,9 @@ def test_gold_and_verified_answers_need_prompts_of_the_world(tiny, world, rollou
             score(reward, rollout)
     (prompt,) = world.prompts(1, ("sum",))
     rows = [{"prompt": prompt, "source": "a file"}, prompt]
-    answers = tiny.encode_completions(rows, [world.list_answers(prompt, 1)[0], "no."])
+    answers = tiny.encode_completions(
+        rows, [world.answer(prompt, "short", random.Random(0)), "no."]
+    )
     assert score(VerifiedAnswer(world), answers).tolist() == [1.0, 0.0]
     assert score(GoldReward(world), answers)[0] > score(GoldReward(world), answers)[1]
 
