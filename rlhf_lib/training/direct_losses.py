@@ -52,6 +52,7 @@ class DirectSettings:
     orpo_weight: float = 0.1
     """orpo only: lambda, the weight of the odds ratio beside the NLL."""
     desirable_weight: float = 1.0
+    """kto only."""
     undesirable_weight: float = 1.0
     """kto only."""
     length_average: bool | None = None

@@ -43,6 +43,7 @@ class PretrainSettings:
     weight_decay: float = 0.01
     max_grad_norm: float = 1.0
     seed: int = 0
+    """Only with dropout, whose numbers it seeds: documents are taken in the order in which they come."""
 
     def __post_init__(self) -> None:
         check_settings(
@@ -69,6 +70,7 @@ def train_language_model(
     run whose documents come to an end stops there and says so.
     """
     model, history = policy.model, History()
+    torch.manual_seed(settings.seed)  # of dropout, which draws from torch's own generator
     optimizer = adamw(model, settings, betas=(0.9, 0.95))
     blocks = CountedStream(packed_rows(policy, documents, settings.batch_size, settings.row_length))
     parts = {"policy": model, "optimizer": optimizer, "blocks": blocks}

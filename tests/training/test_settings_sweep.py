@@ -64,6 +64,14 @@ def reward_model(settings: dict):
     return model, train_reward_model(model, PAIRS, RewardModelSettings(**settings))
 
 
+def pretrained(settings: dict, dropout: float = 0.0):
+    policy = tiny()
+    policy.model.model.norm = torch.nn.Sequential(
+        policy.model.model.norm, torch.nn.Dropout(dropout)
+    )
+    return policy, train_language_model(policy, documents(), PretrainSettings(**settings))
+
+
 def documents():
     return [" ".join(TEXTS)] * 40
 
@@ -74,7 +82,7 @@ def judge():
 
 HIGH = {"learning_rate": 0.05, "max_grad_norm": 1e9}
 ROUNDS = {"steps": 3, "prompts_per_step": 4, "samples_per_prompt": 2, "max_new_tokens": 4, **HIGH}
-FEW = {"rounds": 2, "prompts_per_round": 3, "max_new_tokens": 4, **HIGH}
+FEW = {"rounds": 2, "prompts_per_round": 3, "max_new_tokens": 4, "learning_rate": 0.05}
 BATCHES = {"batch_size": 4, "warmup_steps": 1, **HIGH}
 sft = functools.partial(
     trained, lambda p, s: train_sft(p, list(zip(PROMPTS, TEXTS, strict=True)), s)
@@ -101,20 +109,16 @@ CONTEXTS = {
         for loss in ("dpo", "cdpo", "kto", "simpo", "orpo", "rebel")
     ),
     RewardModelSettings: ((reward_model, BATCHES),),
-    PretrainSettings: (
-        (
-            functools.partial(
-                trained, lambda p, s: train_language_model(p, documents(), s), PretrainSettings
-            ),
-            {**BATCHES, "steps": 3, "row_length": 8},
-        ),
+    PretrainSettings: tuple(
+        (functools.partial(pretrained, dropout=rate), {**BATCHES, "steps": 3, "row_length": 8})
+        for rate in (0.0, 0.3)
     ),
     RejectionSettings: (
         (rejection, {**FEW, "samples_per_prompt": 3, "batch_size": 2}),
         (rejection, {**FEW, "samples_per_prompt": 3, "batch_size": 2, "selection": "top_overall"}),
     ),
     OnlineDirectSettings: tuple(
-        (online_direct, {**FEW, "batch_size": 2, "warmup_steps": 1, "loss": loss})
+        (online_direct, {**FEW, **HIGH, "batch_size": 2, "warmup_steps": 1, "loss": loss})
         for loss in ("dpo", "cdpo", "kto", "simpo", "orpo")
     ),
 }  # fmt: skip
@@ -124,7 +128,7 @@ CHANGES = {
     "max_new_tokens": 3, "temperature": 0.6, "learning_rate": 0.01, "warmup_steps": 3,
     "weight_decay": 0.3, "max_grad_norm": 1e-3, "micro_batch": 1, "seed": 5, "row_length": 6,
     "advantage": "batch", "algorithm": "cispo", "clip_low": 0.001, "clip_high": 0.001,
-    "aggregate": "fixed", "epochs": 2, "minibatches": 1, "batch_size": 3, "whiten_advantages": True,
+    "aggregate": "fixed", "epochs": 3, "minibatches": 1, "batch_size": 3, "whiten_advantages": True,
     "entropy_bonus": 0.5, "kl_coefficient": 0.7, "kl_in": None, "kl_kind": "k3_weighted",
     "kl_target": 0.5, "kl_horizon": 50.0, "pretraining_coefficient": 0.5, "gamma": 0.5, "lam": 0.3,
     "value_learning_rate": 0.1, "value_clip": 1e-3, "value_warmup": 1,
@@ -187,12 +191,15 @@ def test_a_setting_acts_or_says_with_what(cls, name):
         assert base.get(name, cls.__dataclass_fields__[name].default) != value
         before, rows = base_run(cls, place)
         after, new_rows = measure(cls, place, {name: value})
-        if name in SAME_TO_ROUNDING:
-            torch.testing.assert_close(after, before, atol=2e-3, rtol=1e-2)
-            assert "memory" in texts_of(cls)[name]
+        if name in SAME_TO_ROUNDING:  # dropout, in a later context, draws others for other parts
+            off = (
+                after - before
+            ).abs() > 2e-3  # where a gradient is all but 0, its sign is rounding
+            assert off.float().mean() < 0.02 and "memory" in texts_of(cls)[name]
             return
         acts.append(not torch.equal(before, after) or rows != new_rows)
-        assert acts[-1] or "only" in texts_of(cls)[name].lower(), f"{name} does nothing with {base}"
+        out_of_play = any(word in texts_of(cls)[name].lower() for word in ("only", "has none"))
+        assert acts[-1] or out_of_play, f"{name} does nothing with {base}, and does not say so"
     assert any(acts), f"{name} does nothing at all"
 
 
