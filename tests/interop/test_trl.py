@@ -5,7 +5,7 @@ Skipped where TRL is missing; `make interop` has it.
 
 import pytest
 import torch
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 
 from rlhf_lib.lm import Rollout, load_policy
 from rlhf_lib.runtime import data_path
@@ -98,35 +98,47 @@ def as_rollout(policy, prompts: list, batch: dict) -> Rollout:
     return rollout
 
 
-def test_grpo_steps_have_our_loss(tmp_path):
-    """Three rounds of two updates on TRL's own completions: losses to 1e-5, logits at the end to 1e-3."""
-    config = ways.grpo_config(
-        str(tmp_path / "run"), num_generations=4, per_device_train_batch_size=16, max_steps=6,
-        learning_rate=1e-4, beta=0.05, num_iterations=2, use_bias_correction_kl=False,
-        shuffle_dataset=False, top_k=0, lr_scheduler_type="constant", weight_decay=0.0,
-        max_grad_norm=1.0,
-    )  # fmt: skip
-    from datasets import Dataset
+PLAIN = {
+    "grpo": {"kl_coefficient": 0.05},
+    "dr_grpo": {"kl_coefficient": 0.05},
+    "dapo": {"drop_zero_variance_groups": False, "overlong_penalty": 0.0},
+    "gspo": {},
+    "cispo": {},
+}
+"""Presets, without what is no part of TRL's loss."""
 
-    prompts = WORLD.prompts(12, seed=3)
-    theirs = Recorded(
-        str(FOLDER), lambda completions, **_: length_reward([c[0]["content"] for c in completions]),
-        args=config, train_dataset=Dataset.from_list([{"prompt": ways.messages_of(p)} for p in prompts]),
-    )  # fmt: skip
-    theirs.train()
-    policy = load_policy(str(FOLDER), device="cpu")
-    settings = preset(
-        "grpo", prompts_per_step=4, samples_per_prompt=4, epochs=2, minibatches=1,
-        max_new_tokens=ways.TOKENS, kl_coefficient=0.05, learning_rate=1e-4,
-    )  # fmt: skip
-    ours = OnlineTrainer(
-        policy, prompts, lambda rollout: torch.tensor(length_reward(rollout.texts)), settings
+
+def trl_run(folder, prompts: list, settings) -> Recorded:
+    """A run of TRL's GRPOTrainer by `settings.as_trl()`, on the prompts in their order."""
+    config = trl.GRPOConfig(
+        **{**ways.trl_common(str(folder)), **settings.as_trl()}, shuffle_dataset=False, top_k=0
     )
-    for turn in range(3):
+    trainer = Recorded(
+        str(FOLDER),
+        lambda completions, **_: length_reward([c[0]["content"] for c in completions]),
+        args=config,
+        train_dataset=Dataset.from_list([{"prompt": ways.messages_of(p)} for p in prompts]),
+    )
+    trainer.train()
+    return trainer
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_grpo_steps_have_our_loss(tmp_path, name):
+    """Two rounds of two updates each on TRL's own completions: losses to 1e-5."""
+    prompts = WORLD.prompts(8, seed=3)
+    settings = preset(
+        name, steps=2, prompts_per_step=4, samples_per_prompt=4, epochs=2, minibatches=1,
+        max_new_tokens=ways.TOKENS, learning_rate=1e-4, **PLAIN[name],
+    )  # fmt: skip
+    theirs = trl_run(tmp_path / "run", prompts, settings)
+    policy = load_policy(str(FOLDER), device="cpu")
+    ours = OnlineTrainer(policy, prompts, lambda r: length_reward(r.texts), settings)
+    for turn in range(2):
         asked = [p for p in prompts[4 * turn : 4 * turn + 4] for _ in range(4)]
         ours.collect = lambda t=turn, a=asked: as_rollout(policy, a, theirs.batches[2 * t])
-        row = ours.step()
         expected = sum(theirs.losses[2 * turn : 2 * turn + 2]) / 2
-        assert row["loss"] == pytest.approx(expected, abs=1e-5), turn
+        assert ours.step()["loss"] == pytest.approx(expected, abs=1e-5), turn
     assert max(map(abs, theirs.losses)) > 1e-3
-    check_saved(theirs, tmp_path / "saved")
+    if name == "grpo":
+        check_saved(theirs, tmp_path / "saved")
