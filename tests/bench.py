@@ -16,6 +16,9 @@ reach (exit status 0 whatever the ratios are). What is the same on both sides, a
 - a DPO step: the same 32 pairs, tokenised before, the reference's log-probabilities computed before (TRL's
   `precompute_ref_log_probs`, off by default), the same optimizer; the mean loss of all steps is equal to 1e-3.
 
+Peak memory of a smaller step of each is measured in processes of its own (`bench_memory`), for SmolLM2 where
+it has been fetched.
+
 On a machine that does other work as well, the ratios move by a quarter and more. Not measured here: the labs
 (tests/browser) and the chapters (`make book`).
 """
@@ -38,6 +41,7 @@ from statistics import median
 import torch
 
 from rlhf_lib.lm import Policy, load_policy, load_tokenizer, sample
+from rlhf_lib.lm.loading import SMOLLM2
 from rlhf_lib.runtime import data_path, set_seed
 from rlhf_lib.training import (
     DirectSettings,
@@ -353,6 +357,8 @@ def quiet() -> None:
 
 def main() -> None:
     """Measure and print row by row."""
+    from . import bench_memory
+
     quiet()
     set_seed(0)
     prompts = PocketWorld().prompts(16)
@@ -364,6 +370,9 @@ def main() -> None:
     print(grpo_row(prompts[:8], ends=True), flush=True)
     pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
     print(dpo_row([pair for pair in pairs if not pair.tie][:32]), flush=True)
+    for model in (MODEL, *([SMOLLM2] if (SMOLLM2 / "config.json").exists() else [])):
+        for work in bench_memory.WORKS:
+            print(bench_memory.memory_row(work, model), flush=True)
     took = import_seconds()
     print(line("import rlhf_lib", f"{took:.2f} s", "", "", "<= 1.5 s", took <= 1.5))
 
