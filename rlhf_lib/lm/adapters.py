@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -86,7 +87,7 @@ def _peft():
     return peft
 
 
-def inner_model(model) -> nn.Module:
+def inner_model(model) -> Any:
     """transformers' model where there is one, else the decoder: names in it are those of checkpoints."""
     return getattr(model, "inner", model)
 
@@ -94,7 +95,7 @@ def inner_model(model) -> nn.Module:
 def linear_names(model) -> set[str]:
     """Last names of the linear layers, but for the output head."""
     inner = inner_model(model)
-    head = inner.lm_head if model is inner else inner.get_output_embeddings()
+    head: Any = inner.lm_head if model is inner else inner.get_output_embeddings()
     layers = [(n, m) for n, m in inner.named_modules() if _is_linear(m) and m is not head]
     return {name.rpartition(".")[2] for name, _ in layers}
 
@@ -103,7 +104,7 @@ def _is_linear(module: nn.Module) -> bool:
     return isinstance(module, nn.Linear) or type(module).__name__ == "Conv1D"  # GPT-2's
 
 
-def adapter_layers(model: nn.Module) -> list[nn.Module]:
+def adapter_layers(model: nn.Module) -> list[Any]:
     """The layers that peft has put in place of the model's own."""
     if "peft" not in sys.modules:
         return []

@@ -86,7 +86,8 @@ LLAMA3_ROPE = {
 class DecoderConfig:
     """The shape of a decoder; fields have the names of transformers' `LlamaConfig`.
 
-    num_key_value_heads: 0 for as many as there are attention heads.
+    num_key_value_heads: 0 for as many as there are attention heads. head_dim: 0 for hidden_size split
+    among them.
     """
 
     vocab_size: int
@@ -95,7 +96,7 @@ class DecoderConfig:
     num_hidden_layers: int = 4
     num_attention_heads: int = 4
     num_key_value_heads: int = 0
-    head_dim: int | None = None
+    head_dim: int = 0
     max_position_embeddings: int = 512
     rms_norm_eps: float = 1e-6
     tie_word_embeddings: bool = True
@@ -203,15 +204,14 @@ class GrowingCache:
     """
 
     def __init__(self, config: DecoderConfig) -> None:
-        self.keys: list[Tensor | None] = [None] * config.num_hidden_layers
-        self.values: list[Tensor | None] = [None] * config.num_hidden_layers
+        self.keys: list[Tensor] = [torch.empty(0)] * config.num_hidden_layers
+        self.values: list[Tensor] = [torch.empty(0)] * config.num_hidden_layers
         self.length = 0
 
     def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Join the new tokens' keys and values (B, A, T, D) on; return all so far."""
         for stored, new in ((self.keys, keys), (self.values, values)):
-            before = stored[layer]
-            stored[layer] = new if before is None else torch.cat((before, new), dim=2)
+            stored[layer] = torch.cat((stored[layer], new), dim=2) if self.length else new
         return self.keys[layer], self.values[layer]
 
     def rows(self, index: Tensor) -> GrowingCache:
@@ -334,9 +334,15 @@ class Trunk(nn.Module):
         self.layers = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
+    def blocks(self) -> list[Block]:
+        """The layers, in order."""
+        return [block for block in self.layers if isinstance(block, Block)]
+
 
 class Decoder(nn.Module):
     """A causal language model: token ids (B, T) -> logits (B, T, V)."""
+
+    frequencies: Tensor
 
     def __init__(self, config: DecoderConfig) -> None:
         super().__init__()
@@ -441,8 +447,10 @@ class Decoder(nn.Module):
         if is_scorer and "lm_head.weight" not in weights:
             model.config.tie_word_embeddings = True
         if model.config.tie_word_embeddings:
-            weights["lm_head.weight"] = weights.get("model.embed_tokens.weight")
-        missing = [name for name in model.state_dict() if weights.get(name) is None]
+            weights.pop("lm_head.weight", None)
+            if "model.embed_tokens.weight" in weights:
+                weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+        missing = [name for name in model.state_dict() if name not in weights]
         unexpected = [name for name in weights if name not in model.state_dict()]
         if missing or unexpected:
             raise ValueError(

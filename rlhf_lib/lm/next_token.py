@@ -64,7 +64,7 @@ class JoinedDecoder:
     def __init__(self, model: Decoder, length: int) -> None:
         self.config, self.embedding = model.config, model.model.embed_tokens.weight
         self.dtype = active_dtype(self.embedding)
-        layers = [_joined(block) for block in model.model.layers]
+        layers = [_joined(block) for block in model.model.blocks()]
         self.layers = [tuple(matrix.to(self.dtype) for matrix in layer) for layer in layers]
         self.head = (model.lm_head.weight * model.model.norm.weight).to(self.dtype)
         angles = torch.arange(length, device=self.head.device)[:, None] * model.frequencies

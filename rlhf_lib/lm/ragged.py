@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .decoder import Decoder
+from .decoder import Decoder, GrowingCache
 from .modes import forward_passes
 from .rollout import Rollout, end_of
 
@@ -90,7 +90,7 @@ def _behind_shared_prompts(
     """Each different prompt once, and its completions go on from there."""
     ids, mask, start = rollout.token_ids, rollout.attention_mask, rollout.prompt_length
     lengths, width = end_of(rollout.completion_mask) - int(before), rollout.completion_mask.shape[1]
-    cache = model.new_cache(len(first))
+    cache = GrowingCache(model.config)
     prompts = model.hidden_states(ids[first, :start], mask[first, :start], cache)
 
     def states_of(rows: Tensor) -> Tensor:

@@ -90,8 +90,10 @@ class Rollout:
 
     def to(self, device: torch.device | str) -> Rollout:
         """The same rollout with its tensors on `device`."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()}
+        values: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved: dict[str, Any] = {
+            k: v.to(device) if isinstance(v, Tensor) else v for k, v in values.items()
+        }
         return Rollout(**moved)
 
 

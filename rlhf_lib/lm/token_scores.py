@@ -70,7 +70,7 @@ class _Scores(torch.autograd.Function):
         logp, ids, entropy = ctx.saved_tensors
         gradient = logp.exp()
         if from_entropy is None:
-            gradient *= -from_logp[:, None]
+            gradient *= 0.0 if from_logp is None else -from_logp[:, None]
         else:
             weight = (logp.clamp(min=_LEAST) + entropy[:, None]).mul_(from_entropy[:, None])
             gradient *= -(weight if from_logp is None else weight.add_(from_logp[:, None]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -80,7 +81,8 @@ class TransformersModel(nn.Module):
         """
         from transformers import AutoModelForCausalLM
 
-        model, found = AutoModelForCausalLM.from_pretrained(
+        load: Any = AutoModelForCausalLM.from_pretrained  # the hints leave out output_loading_info
+        model, found = load(
             folder, dtype=torch.float32, use_safetensors=True, output_loading_info=True
         )
         missing = sorted(found["missing_keys"])

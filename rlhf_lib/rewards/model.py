@@ -28,6 +28,13 @@ def has_head(folder: Path | None) -> bool:
     return folder is not None and (folder / HEAD).exists()
 
 
+class Head(nn.Linear):
+    """A linear head. That of a `RewardModel` has two buffers besides, which standardise its rewards."""
+
+    shift: Tensor
+    scale: Tensor
+
+
 class TokenScorer(nn.Module):
     """A copy of a policy's trunk and a linear head with `outputs` numbers for each token.
 
@@ -43,7 +50,7 @@ class TokenScorer(nn.Module):
         self.backbone = policy.copy()
         self.trunk = self.backbone.model  # registered once: its parameters are this module's
         size = self.trunk.config.hidden_size
-        self.head = nn.Linear(size, self.outputs)
+        self.head = Head(size, self.outputs)
         generator = torch.Generator().manual_seed(seed)
         nn.init.normal_(self.head.weight, std=size**-0.5, generator=generator)
         nn.init.zeros_(self.head.bias)
