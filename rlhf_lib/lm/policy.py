@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import torch
 from torch import Tensor
@@ -24,6 +24,7 @@ from .turns import Reply, own_turns, own_turns_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from .adapters import WithoutAdapter
     from .decoder import Decoder
     from .transformers_model import TransformersModel
 
@@ -42,7 +43,7 @@ class Policy:
 
     def __init__(
         self,
-        model: Decoder | TransformersModel,
+        model: Decoder | TransformersModel | WithoutAdapter,
         tokenizer: PreTrainedTokenizerBase,
         name: str = "policy",
         device: torch.device | str | None = None,
@@ -184,7 +185,7 @@ class Policy:
         """
 
         def reply(row: int, turn: list[int]) -> list[int] | None:
-            text = answer(self.tokenizer.decode(turn, skip_special_tokens=True))
+            text = answer(self._text(turn, skip_special_tokens=True))
             return None if text is None else self.next_turn_ids({"role": role, "content": text})
 
         return reply
@@ -326,10 +327,14 @@ class Policy:
         rows = self.tokenizer(list(texts), add_special_tokens=False).input_ids
         return [self._ended(row) if finished else row for row in rows]
 
+    def _text(self, row: list[int], **options) -> str:
+        """One row of token ids as text."""
+        return str(self.tokenizer.decode(row, **options))
+
     def _ended(self, row: list[int]) -> list[int]:
         """Up to the end token; line breaks that a template put after it are left out."""
         stop = next((i for i, token in enumerate(row) if token in self.end_tokens), None)
-        if stop is not None and not self.tokenizer.decode(row[stop + 1 :]).strip():
+        if stop is not None and not self._text(row[stop + 1 :]).strip():
             return row[: stop + 1]
         return [*row, self.end_token]
 
@@ -345,6 +350,16 @@ class Policy:
         """Logits (B, T, V) from which each completion token is predicted; at padding they mean nothing."""
         with forward_passes(self.model, self.device):
             return self.model.logits(completion_states(self.model, rollout, before=True)).float()
+
+    @overload
+    def logprobs(
+        self, rollout: Rollout, temperature: float = 1.0, with_entropy: Literal[False] = False
+    ) -> Tensor: ...
+
+    @overload
+    def logprobs(
+        self, rollout: Rollout, temperature: float = 1.0, *, with_entropy: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
 
     def logprobs(
         self, rollout: Rollout, temperature: float = 1.0, with_entropy: bool = False
@@ -431,6 +446,7 @@ def vocabulary_size(model) -> int:
 def named_end_tokens(model, generation: dict) -> list[int]:
     """The end tokens that the model's configuration and generation_config.json name."""
     theirs = getattr(getattr(model, "inner", None), "generation_config", None)
-    named = [generation.get("eos_token_id"), getattr(model.config, "eos_token_id", None)]
+    named: list[Any] = [generation.get("eos_token_id")]
+    named.append(getattr(model.config, "eos_token_id", None))
     named.append(getattr(theirs, "eos_token_id", None))
     return [i for ids in named for i in (ids if isinstance(ids, list | tuple) else [ids])]

@@ -323,8 +323,8 @@ class DirectTrainer:
         chosen, rejected = answer_logp(self.policy, answers).split(len(rows))
         lengths = chosen.new_tensor([answer.length for answer in answers])
         first, second = (None, None) if data.ref is None else data.ref[rows].unbind(1)
-        counts = lengths.split(len(rows))
-        return PairLogps(chosen, rejected, first, second, *counts, gaps=data.gaps[rows], kl=kl)
+        counts, others = lengths.split(len(rows))
+        return PairLogps(chosen, rejected, first, second, counts, others, data.gaps[rows], kl)
 
     @torch.no_grad()
     def _reference_point(self, data: PairData | UnpairedData, rows: list[int]) -> Tensor | None:

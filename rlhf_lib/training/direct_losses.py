@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -197,7 +198,7 @@ def joined(logps: Sequence[PairLogps | UnpairedLogps]) -> PairLogps | UnpairedLo
     """Micro-batches of one kind and one reference point as one batch, without gradient."""
     if len(logps) == 1:
         return logps[0]
-    columns = {
+    columns: dict[str, Any] = {
         name: _joined_column(name, [getattr(part, name) for part in logps])
         for name in vars(logps[0])
     }

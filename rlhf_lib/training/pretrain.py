@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -150,7 +151,7 @@ def document_boundary(policy: Policy) -> list[int]:
 
     tokenizer = policy.tokenizer
     for token in (END_OF_TEXT, tokenizer.eos_token, tokenizer.bos_token):
-        number = tokenizer.convert_tokens_to_ids(token) if token is not None else None
+        number: Any = tokenizer.convert_tokens_to_ids(token) if token is not None else None
         if number is not None and (
             token == tokenizer.unk_token or number != tokenizer.unk_token_id
         ):
