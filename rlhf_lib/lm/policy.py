@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import torch
 from torch import Tensor
@@ -24,7 +24,6 @@ from .turns import Reply, own_turns, own_turns_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-    from .adapters import WithoutAdapter
     from .decoder import Decoder
     from .transformers_model import TransformersModel
 
@@ -43,7 +42,7 @@ class Policy:
 
     def __init__(
         self,
-        model: Decoder | TransformersModel | WithoutAdapter,
+        model: Decoder | TransformersModel,
         tokenizer: PreTrainedTokenizerBase,
         name: str = "policy",
         device: torch.device | str | None = None,
@@ -397,7 +396,7 @@ class Policy:
         if not has_adapters(self.model):
             return self.copy(frozen=True)
         other = copy.copy(self)
-        other.model = reference_model(self.model)
+        other.model = cast(Any, reference_model(self.model))  # answers as the whole one does
         return other
 
     def merge(self) -> Policy:
