@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from ..lm import Policy, answer_logp, encode_answers
 from ..objectives import exact_kl, policy_loss, rloo_advantages
 from ..training import LOSSES, DirectSettings, History, PairLogps, direct_loss
-from ..training.guards import optimizer_step, run_steps
-from ..training.progress import Progress
+from ..training.guards import optimizer_step
+from ..training.loop import run_training
 from ..training.schedule import linear, set_learning_rate
 from ..world import Preference
 from .exact import ExactWorld, best_of_n_policy, regularized_value
@@ -175,10 +175,9 @@ def train_exact(
     generator = torch.Generator().manual_seed(settings.seed)
     loss_of = _loss_of(table, exact, settings, generator)
     optimizer = torch.optim.Adam(table.parameters(), settings.learning_rate, eps=1e-12)
-    history, progress = History(), Progress(settings.algorithm, settings.steps)
-    started = time.perf_counter()
+    history, started = History(), time.perf_counter()
 
-    def do_step(step: int) -> None:
+    def do_step(step: int) -> dict[str, float]:
         factor = linear(step, settings.steps, warmup=1)
         set_learning_rate(optimizer, factor * settings.learning_rate)
         last = step + 1 == settings.steps
@@ -186,13 +185,11 @@ def train_exact(
             _log(history, step, table, exact, settings.beta, started)
         loss = loss_of()
         optimizer_step(loss, optimizer, 1e9, f"step {step}")
-        progress.update(step + 1, loss=loss.item())
         if last:
             _log(history, step + 1, table, exact, settings.beta, started)
+        return {"loss": loss.item()}
 
-    run_steps(range(settings.steps), do_step, history)
-    progress.close()
-    return history
+    return run_training(settings.algorithm, settings.steps, do_step, history)
 
 
 @torch.no_grad()

@@ -23,8 +23,10 @@ from rlhf_lib.training import (
     RewardModelSettings,
     SFTSettings,
     packed_rows,
+    preset,
     train_direct,
     train_language_model,
+    train_online,
     train_online_direct,
     train_reward_model,
     train_sft,
@@ -86,7 +88,17 @@ def online_direct(policy, **kept):
     return train_online_direct(policy, ["hi", "who?", "what?"], likes_short, settings, **kept)
 
 
+def online(policy, **kept):
+    """PPO: with a value model, a KL that is steered, and weights of the rounds before."""
+    settings = preset(
+        "ppo", steps=6, prompts_per_step=2, samples_per_prompt=2, max_new_tokens=4, value_warmup=1,
+        kl_coefficient=0.1, kl_target=0.5, kl_horizon=50.0, staleness=1, learning_rate=1e-2,
+    )  # fmt: skip
+    return train_online(policy, ["hi", "who?", "what?"], short, settings, **kept)
+
+
 RUNS = {
+    "online": online,
     "sft": sft, "direct": direct, "pretrain": pretrain, "reward_model": reward_model,
     "online_direct": online_direct,
 }  # fmt: skip
@@ -162,13 +174,14 @@ def in_a_process(name, policy, run, out, lines_before_kill=None):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="SIGKILL is of POSIX systems")
-def test_kill_9(tokenizer, tmp_path):
+@pytest.mark.parametrize("name", ["sft", "direct", "online"])
+def test_kill_9(tokenizer, tmp_path, name):
     small(tokenizer).save(tmp_path / "policy")
     whole = load_policy(str(tmp_path / "policy"))
-    expected = sft(whole)
-    run = [str(tmp_path / name) for name in ("policy", "run", "out")]
-    in_a_process("sft", *run, lines_before_kill=random.randrange(1, 6))
-    in_a_process("sft", *run)
+    expected = RUNS[name](whole)
+    run = [str(tmp_path / folder) for folder in ("policy", "run", "out")]
+    in_a_process(name, *run, lines_before_kill=random.randrange(1, 6))
+    in_a_process(name, *run)
     history = History.from_json(tmp_path / "out" / "history.json")
     assert without_seconds(history) == without_seconds(expected)
     weights = digest_of_weights(load_policy(str(tmp_path / "out")).model)

@@ -18,9 +18,11 @@ from rlhf_lib.training import (
     RewardModelSettings,
     SFTSettings,
     completion_loss,
+    direct,
     document_loss,
     evaluate_pairs,
     held_out_loss,
+    loop,
     packed_rows,
     train_direct,
     train_language_model,
@@ -32,6 +34,7 @@ from rlhf_lib.training import (
 )
 from rlhf_lib.training.direct import answers_to_others
 from rlhf_lib.training.pretrain import document_boundary
+from rlhf_lib.training.sft import epochs_of_batches
 from rlhf_lib.world import Preference, Stepwise, Unpaired
 
 PAIRS = [
@@ -173,6 +176,47 @@ def test_ties_equal_answers_and_bad_rows_are_counted(tiny):
     rows = [{"prompt": p, "completion": a} for p, a in DEMONSTRATIONS] + [{"prompt": "a"}]
     history = train_sft(tiny, rows)
     assert len(history.warnings) == 1 and "4 of 5" in history.warnings[0]
+
+
+# --- rates and orders
+def rates_of(monkeypatch, module, run):
+    """The learning rates that a run sets, step by step."""
+    seen, original = [], module.set_learning_rate
+
+    def noted(optimizer, rate):
+        seen.append(rate)
+        original(optimizer, rate)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "set_learning_rate", noted)
+        run()
+    return seen
+
+
+def test_rates_rise_and_fall(tiny, monkeypatch):
+    """Linear up over two of four steps, then linear (pre-training: cosine) down to a twentieth."""
+    rise, some = [0.5, 1.0, 1.0, 1.0], dict(learning_rate=0.01, batch_size=1, warmup_steps=2)
+    line = [0.01 * r * (1 - 0.95 * i / 4) for i, r in enumerate(rise)]
+    wave = [0.01 * r * (0.525 + 0.475 * math.cos(math.pi * i / 4)) for i, r in enumerate(rise)]
+    runs = (
+        (loop, lambda: train_sft(tiny.copy(), DEMONSTRATIONS, SFTSettings(**some)), line),
+        (loop, lambda: train_reward_model(RewardModel(tiny), PAIRS, RewardModelSettings(**some)), line),
+        (direct, lambda: train_direct(tiny.copy(), PAIRS, DirectSettings(**some)), line),
+        (loop, lambda: train_language_model(
+            tiny.copy(), ["the fox is red."] * 20, PretrainSettings(4, row_length=8, **some)), wave),
+    )  # fmt: skip
+    for module, run, shape in runs:
+        assert rates_of(monkeypatch, module, run) == pytest.approx(shape)
+
+
+def test_rows_are_seen_as_often_as_asked():
+    """Each once in an epoch, in another order in the next; half an epoch is half of the rows."""
+    settings = SFTSettings(epochs=2.5, batch_size=4)
+    batches = list(epochs_of_batches(10, settings))
+    rows = [row for batch in batches for row in batch]
+    assert [len(batch) for batch in batches] == [4, 4, 2, 4, 4, 2, 4, 1]
+    assert sorted(rows[:10]) == sorted(rows[10:20]) == list(range(10)) and rows[:10] != rows[10:20]
+    assert batches == list(epochs_of_batches(10, settings))
 
 
 # --- KTO
