@@ -158,26 +158,6 @@ def demonstration(row: Row) -> Demonstration:
     return record
 
 
-def earlier_answers(record: Demonstration) -> list[Demonstration]:
-    """A demonstration for each answer in words that its prompt holds already, and itself last."""
-    asked: Any = record.prompt
-    if isinstance(asked, str):
-        return [record]
-    turns = list(getattr(asked, "messages", asked))
-    columns = getattr(asked, "columns", {})
-    spoken = [
-        i
-        for i, turn in enumerate(turns)
-        if i
-        and turn["role"] == "assistant"
-        and turn["content"].strip()
-        and "tool_calls" not in turn
-    ]
-    before: list[Any] = [Asked(tuple(turns[:i]), columns) if columns else turns[:i] for i in spoken]
-    pairs = zip(before, spoken, strict=True)
-    return [*(Demonstration(prompt, turns[i]["content"]) for prompt, i in pairs), record]
-
-
 def unpaired(row: Row) -> Unpaired:
     """A judged answer from `prompt`, `completion` and `label`."""
     _need(row, "label")

@@ -19,7 +19,6 @@ from ..world import Demonstration, Preference, Prompt, Stepwise, Unpaired
 from .row_forms import (
     Row,
     demonstration,
-    earlier_answers,
     names_of,
     preference,
     prompt_of,
@@ -95,23 +94,14 @@ def preferences_from_rows(
 
 
 def read_demonstrations(
-    source: Any,
-    on_bad: str = "skip",
-    columns: Mapping[str, str] | None = None,
-    turns: str = "last",
+    source: Any, on_bad: str = "skip", columns: Mapping[str, str] | None = None
 ) -> Records[Demonstration]:
     """Demonstrations from rows with `prompt` and `completion`, or with a whole conversation in `messages`
-    (or `conversations`). Arguments and errors as in `read_preferences`, and:
+    (or `conversations`): its last turn is the answer, everything before it the prompt.
 
-    turns: "last", the last answer is imitated and everything before it is the prompt; "all", each
-        answer in words is a demonstration of its own, behind what stands before it.
+    Arguments and errors as in `read_preferences`. (`train_sft` imitates the earlier answers, too.)
     """
-    if turns not in ("last", "all"):
-        raise ValueError(f"turns must be last or all; got {turns!r}")
-    found = _read(source, Demonstration, "demonstrations", demonstration, on_bad, columns)
-    if turns == "last":
-        return found
-    return Records([each for one in found for each in earlier_answers(one)], found.report)
+    return _read(source, Demonstration, "demonstrations", demonstration, on_bad, columns)
 
 
 def read_unpaired(

@@ -345,12 +345,6 @@ def test_demonstrations():
     assert found[5] == Demonstration(Asked((user("hi"),), {"topic": "greeting"}), " a")
 
 
-def test_every_turn_of_the_assistant_can_be_a_demonstration():
-    found = read_demonstrations([{"messages": [*HH_TURNS, assistant("a")]}], turns="all")
-    assert found == [Demonstration(HH_TURNS[:1], "yes."), Demonstration(HH_TURNS, "a")]
-    assert read_demonstrations([{"prompt": HH_TURNS, "completion": "a"}], turns="all") == found
-
-
 @pytest.mark.parametrize(
     ("row", "sentence"),
     [
