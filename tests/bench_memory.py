@@ -35,7 +35,9 @@ def memory_row(work: str, model: Path) -> str:
 def measure(side: str, work: str, model: Path) -> float:
     """Megabytes that one side's steps need, in a fresh process."""
     command = [sys.executable, "-m", "tests.bench_memory", side, work, str(model)]
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(
+        command, check=True, capture_output=True, text=True, encoding="utf-8"
+    ).stdout
     return float(out.split()[-1])
 
 

@@ -189,7 +189,7 @@ def test_broken_adapters_get_a_sentence(tiny, call, sentence):
 def test_an_adapter_of_another_kind_is_refused(tiny, tmp_path):
     tiny.save(tmp_path / "base")
     (tmp_path / "adapter_config.json").write_text(
-        '{"base_model_name_or_path": "base", "peft_type": "PREFIX_TUNING"}'
+        '{"base_model_name_or_path": "base", "peft_type": "PREFIX_TUNING"}', encoding="utf-8"
     )
     with pytest.raises(ValueError, match="PREFIX_TUNING"):
         load_policy(tmp_path)

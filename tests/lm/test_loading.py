@@ -62,7 +62,9 @@ def make(name, tokenizer, folder):
     tokenizer.save_pretrained(folder)
     path = folder / "config.json"
     values = {**json.loads(path.read_text(encoding="utf-8")), **OLDER.get(name, {})}
-    path.write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+    path.write_text(
+        json.dumps({k: v for k, v in values.items() if v is not None}), encoding="utf-8"
+    )
     return AutoModelForCausalLM.from_pretrained(folder).eval()
 
 
@@ -157,7 +159,7 @@ def test_hub_ids_go_to_the_hub(name, monkeypatch):
 
 def test_our_own_errors_are_not_put_down_to_the_network(monkeypatch, tmp_path):
     monkeypatch.setattr("huggingface_hub.snapshot_download", lambda *a, **s: tmp_path)
-    (tmp_path / "config.json").write_text('{"model_type": "unheard_of"}')
+    (tmp_path / "config.json").write_text('{"model_type": "unheard_of"}', encoding="utf-8")
     with pytest.raises(ValueError, match="unheard_of"):
         load_policy("someone/some-model")
 
@@ -190,7 +192,7 @@ def test_peft_models_can_be_wrapped_by_hand(tokenizer, tmp_path):
 
 def test_an_adapter_without_its_base_says_so(tmp_path, monkeypatch):
     (tmp_path / "adapter_config.json").write_text(
-        '{"base_model_name_or_path": "owner/base", "peft_type": "LORA"}'
+        '{"base_model_name_or_path": "owner/base", "peft_type": "LORA"}', encoding="utf-8"
     )
 
     def unreachable(*arguments, **settings):

@@ -42,7 +42,7 @@ def test_an_older_sharded_checkpoint_is_cleared_away(pocket, tmp_path):
         tmp_path, max_shard_size="500KB"
     )
     for left in ("adapter_config.json", "pytorch_model.bin", "head.safetensors", "notes.txt"):
-        (tmp_path / left).write_text("{}")
+        (tmp_path / left).write_text("{}", encoding="utf-8")
     policy = pocket.copy()
     with torch.no_grad():
         policy.model.model.norm.weight.mul_(1.5)
@@ -91,7 +91,7 @@ def test_the_mark_of_a_checkpoint_comes_last(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "replace", lambda a, b: (moved.append(b.name), replace(a, b)))
     with replacing(tmp_path) as part:
         for name in ("config.json", "adapter_config.json", "a.txt", "z.txt"):
-            (part / name).write_text("")
+            (part / name).write_text("", encoding="utf-8")
     assert set(moved[-2:]) == {"config.json", "adapter_config.json"}
 
 
@@ -105,7 +105,10 @@ def test_sixteen_bit_weights_say_so(tiny, tmp_path):
 def test_what_the_checkpoint_said_of_generation_is_kept(pocket, tmp_path):
     pocket.save(tmp_path)
     path = tmp_path / "generation_config.json"
-    path.write_text(json.dumps({"eos_token_id": [1, 3], "do_sample": True, "temperature": 0.7}))
+    path.write_text(
+        json.dumps({"eos_token_id": [1, 3], "do_sample": True, "temperature": 0.7}),
+        encoding="utf-8",
+    )
     load_policy(tmp_path).save(tmp_path)
     found = read(tmp_path, "generation_config.json")
     assert found["temperature"] == 0.7 and sorted(found["eos_token_id"]) == [1, 3]

@@ -23,7 +23,8 @@ def takes_the_locales(call: ast.Call) -> bool:
     named = {keyword.arg for keyword in call.keywords}
     name = getattr(call.func, "attr", getattr(call.func, "id", ""))
     texts = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if "encoding" in named or "utf-8" in texts:
+    given = name == "open" and len(call.args) > 3  # file, mode, buffering, encoding
+    if given or "encoding" in named or "utf-8" in texts:
         return False
     if name in ("read_text", "write_text"):
         return True
@@ -43,6 +44,7 @@ def takes_the_locales(call: ast.Call) -> bool:
         ("p.write_text(t, encoding='utf-8')", 0),
         ("open(f)", 1),
         ("open(f, 'rb')", 0),
+        ("open(f, mode, -1, encoding)", 0),
         ("p.open('w')", 1),
         ("p.open('wb')", 0),
         ("p.open()", 1),

@@ -168,7 +168,7 @@ def in_a_process(name, policy, run, out, lines_before_kill=None):
         return
     rows = Path(run) / "history.jsonl"
     while process.poll() is None:
-        if rows.exists() and rows.read_text().count("\n") >= lines_before_kill:
+        if rows.exists() and rows.read_text(encoding="utf-8").count("\n") >= lines_before_kill:
             process.send_signal(signal.SIGKILL)
             process.wait()
 
@@ -216,7 +216,7 @@ def test_half_a_checkpoint_is_never_loaded(tokenizer, tmp_path, broken, left):
         (step / broken).write_bytes(b"")
     with pytest.raises(ValueError, match="no whole checkpoint"):
         sft(small(tokenizer), checkpoint=tmp_path)
-    (tmp_path / "start" / "state.json").write_text("{")
+    (tmp_path / "start" / "state.json").write_text("{", encoding="utf-8")
     with pytest.raises(ValueError, match="damaged"):
         sft(small(tokenizer), checkpoint=tmp_path)
 
@@ -305,7 +305,10 @@ def test_every_kind_of_part_comes_back(tmp_path):
     assert new["param_groups"][0]["lr"] == old["param_groups"][0]["lr"] == pytest.approx(0.3)
     for key, value in old["state"][0].items():
         assert torch.equal(value, new["state"][0][key])
-    assert len(expected) == 3 and json.loads((tmp_path / "history.jsonl").read_text())["step"] == 0
+    assert (
+        len(expected) == 3
+        and json.loads((tmp_path / "history.jsonl").read_text(encoding="utf-8"))["step"] == 0
+    )
 
 
 def test_dropout_is_resumed_as_well(tokenizer, tmp_path, monkeypatch):

@@ -350,7 +350,9 @@ def test_a_history_goes_to_every_format(tmp_path):
 
 
 def test_a_history_of_before_has_no_warnings(tmp_path):
-    (tmp_path / "old.json").write_text('{"rows": [], "samples": [], "stopped": null}')
+    (tmp_path / "old.json").write_text(
+        '{"rows": [], "samples": [], "stopped": null}', encoding="utf-8"
+    )
     assert History.from_json(tmp_path / "old.json").warnings == []
 
 
