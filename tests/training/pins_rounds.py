@@ -130,6 +130,30 @@ def judges_prefer_the_higher_reward(room):
     assert pair.tie
 
 
+def the_reference_point_of_kto(room):
+    """Mean drift on answers to other prompts, at least 0: of two policies, one is above and one below."""
+    first = tiny()
+    second, points = near(first, 0.3), []
+    pairs = [Preference(p, a, b) for p, a, b in zip(PROMPTS, "abca", "defg", strict=True)]
+    others = ["b", "c", "a", "b"]  # the next chosen answer to another prompt, and another text
+    for policy, reference in ((first, second), (second, first)):
+        settings = room.direct.DirectSettings(loss="kto")
+        trainer = room.direct.DirectTrainer(policy, settings, reference)
+        rollout = policy.encode_completions(PROMPTS, others)
+        drift = (policy.logprobs(rollout) - reference.logprobs(rollout)).sum(1).mean().item()
+        found = trainer._reference_point(trainer.prepare(pairs), [0, 1, 2, 3])
+        close(found, max(0.0, drift), 1e-4)
+        points.append(drift)
+    assert min(points) < -1e-3 and max(points) > 1e-3
+
+
+def averages_as_asked(room):
+    settings = room.direct_losses.DirectSettings
+    assert settings(loss="dpo", length_average=True).averages
+    assert not settings(loss="simpo", length_average=False).averages
+    assert settings(loss="simpo").averages and not settings(loss="dpo").averages
+
+
 PINS = {
     "rejection is fine-tuning on the best": rejection_is_fine_tuning_on_the_best,
     "the selections": the_selections,
@@ -137,4 +161,6 @@ PINS = {
     "online direct: what is judged": what_is_judged,
     "online direct: one round": one_round_of_online_dpo,
     "online direct: judges": judges_prefer_the_higher_reward,
+    "kto: the reference point": the_reference_point_of_kto,
+    "averages as asked": averages_as_asked,
 }
