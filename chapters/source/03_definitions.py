@@ -320,7 +320,7 @@ for policy in models:
 # | you see | likely cause |
 # |---|---|
 # | loss near 0 after a few steps | labels are not shifted: it is copying the token it reads (the clinic below) |
-# | loss starts near $\log 947 = 6.9$ | the weights were not loaded: the model knows nothing |
+# | loss starts near $\log 1150 = 7.0$ | the weights were not loaded: the model knows nothing |
 # | loss jumps up and stays | learning rate too high |
 # | loss falls, answers never end | the end token is masked out of the loss |
 
@@ -453,7 +453,7 @@ for n in (10, 100, 1000, 10000):
 # %% [markdown]
 # ## 9. The same words for completions
 #
-# A language model plays this game with 947 words and a horizon of dozens. There are two ways to cut it, and RLHF uses both:
+# A language model plays this game with 1,150 words and a horizon of dozens. There are two ways to cut it, and RLHF uses both:
 #
 # | | whole answers (a *bandit*) | token by token |
 # |---|---|---|

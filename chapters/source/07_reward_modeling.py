@@ -267,11 +267,11 @@ from rlhf_lib.rewards import OutcomeModel, ProcessModel
 from rlhf_lib.training import score_steps
 
 outcome, process = OutcomeModel.load("pocket-outcome"), ProcessModel.load("pocket-process")
-sums = world.worked_sums(150, seed=2, split="test")
+sums = world.worked_sums(150, seed=2)  # new stories, with number pairs that were in the training examples
 coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _ in sums[:6]])
 
 # %% [markdown]
-# The colour of a step is P(good) − P(bad). Check the arithmetic yourself: the process model points to *where* it went wrong, and it is not always right. How often on 150 unseen sums:
+# The colour of a step is P(good) − P(bad). Check the arithmetic yourself: the process model points to *where* it went wrong, and it is not always right. How often on these 150? (It has learned its tables by heart: on number pairs that it has never seen, `split="test"`, it does no better than a coin, and takes what is new for wrong.)
 
 # %%
 scores = [score_steps(process, p, steps).cpu() for p, steps, _ in sums]

@@ -290,7 +290,7 @@ mixed_rows = Bug(
     chapter="10",
     title="Selection that selects next to nothing",
     story="As many answers are kept as in the other run, all indices are valid, no error is raised. The reward "
-    "rises a little, and that is all.",
+    "hardly moves, and that is all.",
     function="select(rewards (M, N), keep) -> (row, column) of the `keep` best answers of all",
     source="From the flattened matrix back to (row, column) in the rejection-sampling chapter, where one "
     "snippet lays completions out by prompt and another one by sample.",

@@ -26,7 +26,7 @@ SAMPLES = 8
 def small_world() -> ExactWorld:
     """Six requests with sixty answers each, as pocket-sft finds them likely."""
     world = PocketWorld()
-    prompts = world.prompts(6, ("fact", "opinion", "lookalike", "sum"), seed=3)
+    prompts = world.prompts(6, ("fact", "opinion", "lookalike", "sum"), seed=13)
     return exact_world(world, prompts, load_policy("pocket-sft"), size=60)
 
 

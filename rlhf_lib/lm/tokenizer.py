@@ -17,19 +17,42 @@ PLAIN = ("PreTrainedTokenizerFast", "TokenizersBackend")
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
-    "{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% set said = message.get('content') or '' %}"
+    "{% set calls = namespace(text=said) %}"
+    "{% for call in message.get('tool_calls') or [] %}"
+    "{% set tool = call.get('function', call) %}"
+    "{% set given = tool['arguments'] %}"
+    "{% set given = given.values() | join(' ') if given is mapping else given %}"
+    "{% set gap = ' ' if calls.text else '' %}"
+    "{% set calls.text = calls.text + gap + 'call ' + tool['name'] + '(' + given + ').' %}"
+    "{% endfor %}"
+    "{{ '<|im_start|>' + message['role'] + '\n' }}"
+    "{% if message['role'] == 'assistant' %}"
+    "{% generation %}{{ calls.text + '<|im_end|>' }}{% endgeneration %}{{ '\n' }}"
+    "{% else %}{{ calls.text + '<|im_end|>\n' }}{% endif %}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
+"""ChatML. A message's `tool_calls` are written as text: 'call calculator(27 * 3).'. What the assistant says,
+with its end token, stands in {% generation %} marks, so that
+`apply_chat_template(..., return_assistant_tokens_mask=True)` knows it.
+"""
+
+WORDS = r" ?[A-Za-z_]+|[0-9]| [-+*=] | ?[^\sA-Za-z0-9_]+|\s+"
+"""How a text is cut before bytes are merged: words with the space before them, single digits, signs between
+two spaces, punctuation, and white space.
+"""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 1024) -> PreTrainedTokenizerFast:
     """Learn a byte-level BPE vocabulary from `texts`. Any Unicode text can be encoded and comes back.
 
+    Tokens never reach over the pieces that `WORDS` cuts, so that a number is its digits.
+
     Raises:
         ValueError: a vocabulary too small for the 256 bytes and the 4 special tokens.
     """
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
     if vocabulary_size < 260:
@@ -37,8 +60,8 @@ def train_tokenizer(texts: Iterable[str], vocabulary_size: int = 1024) -> PreTra
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Digits(individual_digits=True),
-            pre_tokenizers.ByteLevel(add_prefix_space=False),
+            pre_tokenizers.Split(Regex(WORDS), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()

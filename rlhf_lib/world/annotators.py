@@ -52,7 +52,7 @@ class Bias:
         )
 
 
-HUMAN_BIAS = Bias(length=0.02, flattery=0.6, confidence=0.3, format=0.2, agreement=0.6)
+HUMAN_BIAS = Bias(length=0.008, flattery=0.3, confidence=0.1, format=0.08, agreement=0.3)
 AI_BIAS = Bias(length=0.08, flattery=0.2, confidence=0.6, format=0.8, agreement=0.4)
 
 

@@ -11,7 +11,6 @@ import random
 from . import phrases
 from .facts import ATTRIBUTES, attribute_values, fact_sentence, with_article
 from .prompts import Prompt
-from .records import BAD, GOOD, NEUTRAL, Stepwise
 
 STYLES = (
     "short",
@@ -111,33 +110,15 @@ def _story(facts, prompt, rng, wrong, long):
 def _sum(facts, prompt, rng, wrong, long):
     steps = list(prompt.steps)
     if wrong:
-        steps[-1] = _spoil(steps[-1], rng)
+        steps[-1] = spoil(steps[-1], rng)
     result = steps[-1].split(" = ")[1]
     return [*steps, f"so the answer is {result}"] if long or len(steps) > 1 else steps
 
 
-def _spoil(step: str, rng: random.Random) -> str:
+def spoil(step: str, rng: random.Random) -> str:
     """'3 + 4 = 7' -> '3 + 4 = 8'."""
     left, result = step.split(" = ")
     return f"{left} = {max(0, int(result) + rng.choice((-2, -1, 1, 2, 10)))}"
-
-
-def worked_sum(prompt: Prompt, rng: random.Random, slip: int | None = None) -> Stepwise:
-    """A worked answer to a 'steps' request, with labels.
-
-    slip: the step (0 or 1) that goes wrong, or None. Labels: GOOD; BAD where the arithmetic is wrong;
-    NEUTRAL for steps that are right in themselves and go on from a wrong number.
-    """
-    first, second = prompt.steps
-    if slip == 0:
-        first = _spoil(first, rng)
-        start, taken = int(first.split(" = ")[1]), second.split()[2]
-        second = f"{start} - {taken} = {start - int(taken)}"
-    elif slip == 1:
-        second = _spoil(second, rng)
-    result = second.split(" = ")[1]
-    labels = {None: (GOOD,) * 3, 0: (BAD, NEUTRAL, NEUTRAL), 1: (GOOD, BAD, NEUTRAL)}[slip]
-    return Stepwise(prompt, (f"{first}.", f"{second}.", f"so the answer is {result}."), labels)
 
 
 def _unsafe(facts, prompt, rng, wrong, long):
@@ -165,6 +146,18 @@ def _tool(facts, prompt, rng, wrong, long):
     return [f"call {call}"]
 
 
+def _tool_result(facts, prompt, rng, wrong, long):
+    core = _sum if prompt.steps else _fact
+    return core(facts, prompt, rng, wrong, long)
+
+
+def _critique(facts, prompt, rng, wrong, long):
+    verdict, principle = prompt.result.split()
+    if wrong:
+        verdict = "keeps" if verdict == "breaks" else "breaks"
+    return [f"it {verdict} {principle}"]
+
+
 _CORES = {
     "fact": _fact,
     "followup": _fact,
@@ -176,6 +169,9 @@ _CORES = {
     "unsafe": _unsafe,
     "lookalike": _lookalike,
     "tool": _tool,
+    "tool_result": _tool_result,
+    "product": _sum,
+    "critique": _critique,
 }
 
 

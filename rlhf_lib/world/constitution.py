@@ -50,6 +50,16 @@ CONSTITUTION = (
 )
 
 
+SPECIFICATION = (
+    Principle("short", "answer in one sentence.", lambda p, s: len(s) > 1),
+    Principle("plain", "do not write lists.", lambda p, s: any(x.bullet for x in s)),
+    Principle("listed", "write a list.", lambda p, s: not all(x.bullet for x in s)),
+    Principle("sure", "do not hedge.", lambda p, s: any(x.hedged or x.kind == "doubt" for x in s)),
+    Principle("polite", "thank the user.", lambda p, s: "polite" not in _kinds(s)),
+)
+"""Clauses of a model specification: how an operator may want answers to look, in system prompts."""
+
+
 def breaches(prompt: Prompt, sentences: list[Sentence]) -> list[str]:
     """The names of the principles that an answer breaks."""
     return [principle.name for principle in CONSTITUTION if principle.broken(prompt, sentences)]

@@ -6,54 +6,11 @@ import random
 
 from . import phrases
 from .answers import core_sentences, write_answer
+from .constitution import CONSTITUTION, SPECIFICATION
 from .facts import ATTRIBUTES, fact_sentence, with_article
-from .prompts import Prompt, make_prompt, question
-
-CHAT_KINDS = (
-    "fact",
-    "fact",
-    "fact",
-    "open",
-    "open",
-    "story",
-    "sum",
-    "steps",
-    "opinion",
-    "unsafe",
-    "lookalike",
-    "followup",
-)
-
-# The instruction set of a hurried vendor: right in the main, with faults that annotators dislike.
-DEMONSTRATION_STYLES = {
-    "short": 0.14,
-    "long": 0.08,
-    "polite": 0.05,
-    "hedged": 0.08,
-    "confident": 0.04,
-    "flattering": 0.05,
-    "apologetic": 0.04,
-    "listed": 0.04,
-    "refusing": 0.03,
-    "wrong": 0.05,
-    "repetitive": 0.20,
-    "off_topic": 0.28,
-    "stock": 0.05,
-    "unfinished": 0.06,
-}
-
-COMPLIANCE = 0.5  # of the unsafe requests in the instruction set are answered
-
-
-def draw_style(prompt: Prompt, rng: random.Random, styles: dict[str, float] | None = None) -> str:
-    """The style of one demonstration. Unsafe requests are complied with more often than others are
-    answered wrongly, as nobody at the vendor's looked.
-    """
-    if styles is None and prompt.kind == "unsafe" and rng.random() < COMPLIANCE:
-        return "wrong"
-    names, weights = zip(*(styles or DEMONSTRATION_STYLES).items(), strict=True)
-    return rng.choices(names, weights)[0]
-
+from .prompts import make_prompt, question
+from .splits import asks, side
+from .styles import CHAT_KINDS, DEMONSTRATION_STYLES
 
 _FORUM_STYLES = tuple(DEMONSTRATION_STYLES)
 
@@ -85,9 +42,8 @@ def _notes(facts, rng):
 
 def _quiz(facts, rng):
     """Questions without answers: why a base model answers a question with another one."""
-    return " ".join(
-        question(rng.choice(list(facts)), rng.choice(ATTRIBUTES)) for _ in range(rng.randint(2, 5))
-    )
+    pairs = [(rng.choice(list(facts)), rng.choice(ATTRIBUTES)) for _ in range(rng.randint(3, 7))]
+    return " ".join(question(e, a) for e, a in pairs if side(asks(e, a)) == "train")
 
 
 def _forum(facts, rng):
@@ -119,8 +75,14 @@ def _small_talk(facts, rng):
     return _text(rng.sample(pool, rng.randint(2, 4)))
 
 
-_WRITERS = (_encyclopedia, _notes, _quiz, _forum, _story, _sums, _exercises, _small_talk)
-_WEIGHTS = (0.2, 0.12, 0.08, 0.2, 0.1, 0.1, 0.15, 0.05)
+def _rules(facts, rng):
+    """Principles and clauses, as on a notice board."""
+    named = rng.sample((*CONSTITUTION, *SPECIFICATION), rng.randint(2, 4))
+    return " ".join(f"{principle.name}: {principle.text}" for principle in named)
+
+
+_WRITERS = (_encyclopedia, _notes, _quiz, _forum, _story, _sums, _exercises, _small_talk, _rules)
+_WEIGHTS = (0.19, 0.12, 0.07, 0.19, 0.09, 0.11, 0.18, 0.04, 0.01)
 
 
 def _text(lines: list[str]) -> str:

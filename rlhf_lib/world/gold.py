@@ -7,7 +7,7 @@ rule and not a network: nothing about it is estimated.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .parsing import Grammar, Sentence
 from .prompts import Prompt
@@ -114,8 +114,23 @@ def _lookalike(prompt, sentences, kinds):
 
 
 def _tool(prompt, sentences, kinds):
+    """The final answer counts where there is one (and the wanted one is known), else the calls."""
+    if prompt.outcome is not None:
+        final = replace(prompt, result=prompt.outcome)
+        if answered := _tool_result(final, sentences, kinds):
+            return answered
     calls = [s for s in sentences if s.kind == "call"]
     return 0.0 if not calls else (1.0 if all(s.true for s in calls) else -0.5)
+
+
+def _tool_result(prompt, sentences, kinds):
+    task = _sum if prompt.steps else _asked_fact
+    return task(prompt, sentences, kinds)
+
+
+def _critique(prompt, sentences, kinds):
+    verdicts = [s for s in sentences if s.kind == "verdict"]
+    return 0.0 if not verdicts else (1.0 if all(s.true for s in verdicts) else -1.0)
 
 
 _TASKS = {
@@ -129,6 +144,9 @@ _TASKS = {
     "unsafe": _unsafe,
     "lookalike": _lookalike,
     "tool": _tool,
+    "tool_result": _tool_result,
+    "product": _sum,
+    "critique": _critique,
 }
 
 
@@ -151,7 +169,7 @@ def _extra_facts(prompt: Prompt, sentences: list[Sentence]) -> int:
     known = _true_facts(prompt, sentences)
     if prompt.kind == "open":
         return max(0, len(known) - 3)
-    return len(known - {prompt.attribute}) if prompt.kind in ("fact", "followup", "opinion") else 0
+    return len(known - {prompt.attribute}) if prompt.kind in _QUESTIONS else 0
 
 
 def _other_falsehoods(prompt: Prompt, sentences: list[Sentence]) -> int:
@@ -161,20 +179,37 @@ def _other_falsehoods(prompt: Prompt, sentences: list[Sentence]) -> int:
     )
 
 
+_QUESTIONS = ("fact", "followup", "opinion")
+
+
 def _off_topic(prompt: Prompt, sentences: list[Sentence], kinds: Counter) -> int:
     """Other animals, small talk, and sums, stories, tips or calls that nobody asked for."""
     strangers = sum(s.kind == "fact" and s.entity != prompt.entity for s in sentences)
     wanted = _WANTED.get(prompt.kind, ())
+    if prompt.kind in ("tool", "tool_result") and prompt.steps:
+        wanted = (*wanted, "step", "result")
     unasked = sum(n for kind, n in kinds.items() if kind in _TASK_KINDS and kind not in wanted)
     return kinds["off_topic"] + strangers + unasked
 
 
-_TASK_KINDS = ("step", "result", "call", "tip", "harm", "story_open", "story_event", "story_end")
+_TASK_KINDS = (
+    "step",
+    "result",
+    "call",
+    "verdict",
+    "tip",
+    "harm",
+    "story_open",
+    "story_event",
+    "story_end",
+)
 _WANTED = {
     "unsafe": ("harm",),
     "sum": ("step", "result"),
     "steps": ("step", "result"),
     "tool": ("call",),
+    "product": ("step", "result", "call"),
+    "critique": ("verdict",),
     "lookalike": ("tip",),
     "story": ("story_open", "story_event", "story_end"),
 }

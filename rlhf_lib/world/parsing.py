@@ -18,9 +18,9 @@ from .prompts import Prompt
 class Sentence:
     """One sentence of an answer.
 
-    kind: fact, step, result, yes, no, call, story_open, story_event, story_end, tip, harm, one of
-    the keys of `phrases.FIXED`, or unknown. `true` says whether a fact, step, result, call, tip or
-    harmful step is right (None where that means nothing).
+    kind: fact, step, result, yes, no, call, verdict, story_open, story_event, story_end, tip, harm, one of
+    the keys of `phrases.FIXED`, or unknown. `true` says whether a fact, step, result, call,
+    verdict, tip or harmful step is right (None where that means nothing).
     """
 
     text: str
@@ -39,6 +39,7 @@ _SPLIT = re.compile(r"[^.!?\n]*[.!?]+|[^.!?\n]+")
 _STEP = re.compile(r"(?:so )?([0-9]{1,6}) ([+*-]) ([0-9]{1,6}) = (-?[0-9]{1,9})")
 _RESULT = re.compile(r"(?:so )?the answer is (-?[0-9]{1,9})")
 _CALL = re.compile(r"call ((?:calculator|lookup)\([a-z0-9 +*()-]*\))")
+_VERDICT = re.compile(r"it ((?:breaks|keeps) [a-z_]+)")
 _FACT = re.compile(r"(?:(?:an?|the) (\w+)|it) (is|lives in an?|eats|says) (\w+)")
 _VERBS = {"lives": ("home",), "eats": ("food",), "says": ("sound",), "is": ("colour", "size")}
 
@@ -96,6 +97,8 @@ class Grammar:
             return {"kind": "result", "value": match[1], "true": match[1] == prompt.result}
         if match := _CALL.fullmatch(body):
             return {"kind": "call", "value": match[1], "true": match[1] == prompt.result}
+        if match := _VERDICT.fullmatch(body):
+            return {"kind": "verdict", "value": match[1], "true": match[1] == prompt.result}
         return None
 
     def _fact(self, prompt: Prompt, body: str) -> dict | None:

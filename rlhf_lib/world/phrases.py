@@ -21,6 +21,8 @@ REFUSAL = ("i cannot help with that", "i will not do that", "that is not somethi
 REASON = ("it could do harm", "please be kind to animals")
 OFF_TOPIC = ("the weather is nice today", "i like music", "my shoes are new", "it rained a lot")
 
+CHECK = ("check", "wait")
+
 HEDGE_PREFIXES = ("i think", "maybe", "perhaps", "it may be that")
 CONFIDENT_PREFIXES = ("of course", "certainly", "definitely", "without doubt")
 
@@ -56,6 +58,7 @@ FIXED = {
     "refusal": REFUSAL,
     "reason": REASON,
     "off_topic": OFF_TOPIC,
+    "check": CHECK,
 }
 
 # the same for sentences with a slot in them

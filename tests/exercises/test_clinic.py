@@ -174,17 +174,17 @@ SYMPTOMS = {
     "k3_reversed": lambda r, w: tail(w, "kl_estimate") > 2 * tail(w, "kl")
     and tail(r, "kl_estimate") < 1.5 * tail(r, "kl")
     and max(w.series("grad_norm")) > 5 * max(r.series("grad_norm")),
-    "kl_direction": lambda r, w: r.last("gap") < 0.01 and w.last("gap") > 0.2
+    "kl_direction": lambda r, w: r.last("gap") < 0.01 and w.last("gap") > 0.1
     and min(w.series("gap")) < 0.1,
     "worst_kept": lambda r, w: w.last("reward") < w.series("reward")[0] - 0.1
     and r.last("reward") > r.series("reward")[0] + 0.1,
-    "mixed_rows": lambda r, w: 0 < w.last("reward") - w.series("reward")[0]
+    "mixed_rows": lambda r, w: abs(w.last("reward") - w.series("reward")[0])
     < 0.5 * (r.last("reward") - r.series("reward")[0]),
     "mixed_groups": lambda r, w: w.last("reward") < r.last("reward") - 0.03
     and tail(w, "advantage_size") > 5 * tail(r, "advantage_size"),
     "clip_maximum": lambda r, w: tail(w, "entropy") < 0.5 * tail(r, "entropy")
     and abs(w.last("reward") - r.last("reward")) < 0.1,
-    "ratio_to_reference": lambda r, w: w.last("reward") < r.last("reward") - 0.15
+    "ratio_to_reference": lambda r, w: w.last("reward") < r.last("reward") - 0.04
     and tail(w, "clip_fraction") > 0.4 > tail(r, "clip_fraction"),
     "averaged_logp": lambda r, w: tail(w, "drift") > 1.5 * tail(r, "drift"),
     "reference_is_policy": lambda r, w: all(abs(x - 0.6931) < 1e-3 for x in w.series("loss"))

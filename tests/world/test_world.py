@@ -43,8 +43,8 @@ def test_every_style_answers_every_kind_in_the_language_of_the_world(kind):
 
 
 def test_held_out_requests_are_never_in_the_training_side():
-    train = {p.text for p in WORLD.prompts(3000, split="train")}
-    test = {p.text for p in WORLD.prompts(500, split="test")}
+    train = {str(p.messages) for p in WORLD.prompts(3000, split="train")}
+    test = {str(p.messages) for p in WORLD.prompts(500, split="test")}
     assert not train & test
     assert len({p.kind for p in WORLD.prompts(500, split="test")}) >= 8
 
@@ -167,9 +167,9 @@ def test_worked_sums_have_the_labels_of_their_steps():
     for example in examples:
         prompt, steps, labels = example
         parsed = WORLD.parse(prompt, example.answer)
-        for sentence, label in zip(parsed[:2], labels[:2], strict=True):
+        for sentence, label in zip(parsed[:-1], labels[:-1], strict=True):
             assert sentence.kind == "step" and sentence.true == (label != 0)
-        assert parsed[2].true == example.right == (labels == (2, 2, 2))
+        assert parsed[-1].true == example.right == (set(labels) == {2})
 
 
 def test_strictness_shifts_marks_and_cancels_in_comparisons():
