@@ -233,7 +233,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         drop_zero_variance_groups=True, overlong_penalty=1.0,
     ),
     # The paper has 3e-4 and 4e-4, for answers of thousands of tokens, whose mean log ratio is narrow. That
-    # of a dozen tokens varies a hundred times more: with the paper's values nearly every answer is clipped.
+    # of a dozen tokens varies far more: with the paper's values the second update of a round on pocket-sft
+    # loses the gradient of 16 to 76% of its tokens, with these of up to 11%.
     "gspo": dict(
         advantage="group", algorithm="gspo", aggregate="sequence", minibatches=2, clip_low=3e-2,
         clip_high=4e-2,
