@@ -85,9 +85,10 @@ def moved(lab) -> Exception | None:
     """Set each control of a lab to another value; what went wrong, or None."""
     try:
         for control in getattr(lab, "controls", {}).values():
-            options = getattr(control, "options", None)
-            low, high = options[:: len(options) - 1] if options else (control.min, control.max)
-            control.value = high if control.value != high else low
+            if hasattr(control, "options"):
+                control.index = (control.index + 1) % len(control.options)
+            else:
+                control.value = control.max if control.value != control.max else control.min
     except Exception as error:  # shown like that of a cell
         return error
     return None
