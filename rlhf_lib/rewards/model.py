@@ -134,7 +134,7 @@ class TokenScorer(nn.Module):
         from ..lm.loading import find_checkpoint, load_policy
 
         folder = find_checkpoint(name)
-        if not has_head(folder):
+        if folder is None or not has_head(folder):
             raise FileNotFoundError(f"{name!r} is no reward model: it has no {HEAD}")
         model = cls(load_policy(name))
         model.head.load_state_dict(load_file(folder / HEAD))

@@ -42,8 +42,13 @@ class Batch:
             return x[rows] if x.ndim == 1 else x[rows, :width]
 
         scored = (self.rewards, self.old_logp, self.ref_logp, self.advantages)
-        values = (None if x is None else part(x) for x in (self.old_values, self.returns))
-        return Batch(rollout, *(part(x) for x in scored), *values, self.fresh)
+        rewards, old_logp, ref_logp, advantages = (part(x) for x in scored)
+        old_values, returns = (
+            None if x is None else part(x) for x in (self.old_values, self.returns)
+        )
+        return Batch(
+            rollout, rewards, old_logp, ref_logp, advantages, old_values, returns, self.fresh
+        )
 
     def micro_batches(self, size: int | None) -> Iterator[Batch]:
         """The rows in order, at most `size` at a time; the batch itself for None."""

@@ -275,7 +275,7 @@ class OnlineTrainer:
                 backward(part_loss, where)
         metrics = merged(found, [part.tokens for part in parts])
         if s.pretraining_coefficient:
-            remembered = next_token_loss(self.policy, next(self.pretraining))
+            remembered = next_token_loss(self.policy, next(self.pretraining))  # type: ignore[arg-type]
             metrics["pretraining_loss"] = remembered.item()
             loss += s.pretraining_coefficient * remembered.item()
             if learns:
@@ -304,7 +304,7 @@ class OnlineTrainer:
             s.clip_high,
             max_length=s.max_new_tokens,
             sampler_logp=part.rollout.sampler_logp if use_tis else None,
-            tis_cap=s.tis_cap if use_tis else 2.0,
+            tis_cap=s.tis_cap if use_tis else 2.0,  # type: ignore[arg-type]
             entropy=entropy.detach(),
         )
         if s.kl_in == "loss" and self.kl_coefficient:
@@ -321,14 +321,16 @@ class OnlineTrainer:
         """One update of the value model, on the same micro-batches."""
         s, found = self.settings, []
         where = f"the value model, {where}"
+        if self.value_model is None or self.value_optimizer is None:
+            return {}
         self.value_optimizer.zero_grad(set_to_none=True)
         for part in parts:
             mask = part.rollout.loss_mask
             values = self.value_model.token_scores(part.rollout)
-            loss = value_loss(values, part.old_values, part.returns, mask, s.value_clip)
+            loss = value_loss(values, part.old_values, part.returns, mask, s.value_clip)  # type: ignore[arg-type]
             backward(share(part, whole, "token") * loss, where)
             inside = mask.bool()
-            found.append((loss.item(), part.returns[inside], values.detach()[inside]))
+            found.append((loss.item(), part.returns[inside], values.detach()[inside]))  # type: ignore[index]
         apply_gradients(self.value_optimizer, s.max_grad_norm, where)
         losses, returns, values = zip(*found, strict=True)
         returns, values = torch.cat(returns), torch.cat(values)

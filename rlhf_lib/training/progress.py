@@ -32,7 +32,8 @@ class Progress:
         self.label, self.total, self.started = label, total, time.perf_counter()
         self.silent = _SILENT.get()
         self.handle = None if self.silent else _display_handle()
-        self.line, self.shown, self.said = "", 0.0, []
+        self.line, self.shown = "", 0.0
+        self.said: list[str] = []
 
     def update(self, step: int, **numbers: float) -> None:
         """Show that `step` steps are done; at most four times a second."""
