@@ -72,7 +72,7 @@ def test_greedy_answers_are_the_same(name, capsys):
     with capsys.disabled():
         print(f"\n{name:22s} greedy: {len(same)} of {len(rows)} answers are the same, "
               f"mean gold {fmean(golds_of(name)):.3f}", end=" ")  # fmt: skip
-    assert len(rows) >= 190
+    assert len(rows) >= 180
     assert same == rows, [(ours[r], theirs[r]) for r in rows if r not in same][:3]
 
 
