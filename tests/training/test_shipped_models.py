@@ -1,8 +1,11 @@
 """The shipped weights are what their cards say: the same evaluations, measured again."""
 
+import json
+
 import pytest
 
 from rlhf_lib import PocketWorld, data_path, load_policy
+from rlhf_lib.evaluation.build_rise import summary
 from rlhf_lib.rewards import OutcomeModel, ProcessModel, RewardModel
 from rlhf_lib.training import read_preferences
 from rlhf_lib.training.build_models import (
@@ -73,3 +76,13 @@ def test_the_models_of_sums_judge_as_their_cards_say():
     said = list(figures("pocket-process").values())
     found = [step_accuracy(process, WORLD, split) for split in JUDGED]
     assert found == pytest.approx(said, abs=0.03) and said[0] > 0.8
+
+
+def test_gold_rises_then_falls_on_every_stored_seed():
+    runs = json.loads(data_path("over_optimization", "rise.json").read_text(encoding="utf-8"))
+    assert len(runs) >= 2 and all(run["step"][-1] >= 150 for run in runs)
+    found = summary(runs)
+    assert found["rise of gold to its peak, smallest"] > 0.15
+    assert found["fall of gold from its peak, smallest"] > 0.3
+    said = figures("pocket-reward")
+    assert {name: said[name] for name in found} == pytest.approx(found)
