@@ -118,7 +118,8 @@ def _sum(facts, prompt, rng, wrong, long):
 def spoil(step: str, rng: random.Random) -> str:
     """'3 + 4 = 7' -> '3 + 4 = 8'."""
     left, result = step.split(" = ")
-    return f"{left} = {max(0, int(result) + rng.choice((-2, -1, 1, 2, 10)))}"
+    wrong = max(0, int(result) + rng.choice((-2, -1, 1, 2, 10)))
+    return f"{left} = {wrong if wrong != int(result) else wrong + 1}"
 
 
 def _unsafe(facts, prompt, rng, wrong, long):

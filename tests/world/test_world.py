@@ -7,6 +7,7 @@ import statistics
 import pytest
 
 from rlhf_lib.world import AI_BIAS, KINDS, STYLES, Bias, PocketWorld, Prompt, label_pairs
+from rlhf_lib.world.answers import spoil
 
 WORLD = PocketWorld()
 FACT = Prompt("fact", ({"role": "user", "content": "what colour is a fox?"},), "fox", "colour")
@@ -182,3 +183,8 @@ def test_strictness_shifts_marks_and_cancels_in_comparisons():
 
 def test_a_bias_can_be_scaled():
     assert Bias(length=0.1, format=0.2).scaled(2.0) == Bias(length=0.2, format=0.4)
+
+
+def test_a_spoilt_step_is_wrong_also_where_the_result_is_nothing():
+    for seed in range(20):
+        assert spoil("6 - 6 = 0", random.Random(seed)) != "6 - 6 = 0"
