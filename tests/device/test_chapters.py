@@ -16,5 +16,7 @@ WAYS = {"on an accelerator": (), "in bfloat16": ("--bf16",)}
 def test_every_cell_runs(name, options):
     """In a process of its own, as a kernel is; what failed is printed there."""
     command = [sys.executable, "-m", "tests.device.shrunken", *options, name]
-    run = subprocess.run(command, cwd=ROOT, env=environment(1), capture_output=True, text=True)
+    run = subprocess.run(
+        command, cwd=ROOT, env=environment(1), capture_output=True, encoding="utf-8"
+    )
     assert run.returncode == 0, (run.stdout + run.stderr)[-6000:]

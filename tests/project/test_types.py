@@ -10,5 +10,7 @@ from tests.chapters import ROOT
 
 def test_mypy_is_content():
     pytest.importorskip("mypy", reason="mypy is not installed (it is in the extra 'test')")
-    run = subprocess.run([sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-m", "mypy"], cwd=ROOT, capture_output=True, encoding="utf-8"
+    )
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-1000:]
