@@ -184,21 +184,21 @@ def kl_penalty() -> None:
 
 
 def signs() -> None:
-    """Chapter 18: bullets per answer after 23 steps against pocket-reward; other batches with each seed."""
+    """Chapter 18: praise per answer after 44 steps against pocket-reward; other batches with each seed."""
     world, sft, proxy = PocketWorld(), load_policy("pocket-sft"), RewardModel.load("pocket-reward")
     asked = world.prompts(150, seed=21, split="test")
 
-    def bullets(policy) -> float:
+    def praise(policy) -> float:
         texts = policy.sample(asked, max_new_tokens=40, seed=4).texts
-        return qualitative_signs(world, asked, texts)["bullets"]
+        return qualitative_signs(world, asked, texts)["flattery"]
 
-    start, found = bullets(sft), []
+    start, found = praise(sft), []
     for seed in SEEDS:
         policy = sft.copy()
-        train_against(policy, world, proxy, main_settings(Setting(seed=seed), steps=23))
-        found.append(bullets(policy))
-    print(f"  bullets per answer: {start:.2f} -> {[round(x, 2) for x in found]}", flush=True)
-    claim(sum(x > start + 0.5 for x in found), 5, "answers turn into lists near gold's peak")
+        train_against(policy, world, proxy, main_settings(Setting(seed=seed), steps=44))
+        found.append(praise(policy))
+    print(f"  praise per answer: {start:.2f} -> {[round(x, 2) for x in found]}", flush=True)
+    claim(sum(x > start + 0.5 for x in found), 5, "answers turn into praise")
 
 
 def start_here() -> None:
@@ -214,7 +214,7 @@ def start_here() -> None:
         train_reward_model(proxy, pairs, RewardModelSettings(epochs=2, seed=seed))
         for beta, found in runs.items():
             settings = preset(
-                "rloo", steps=30, prompts_per_step=12, learning_rate=4e-4, kl_coefficient=beta, seed=seed
+                "rloo", steps=60, prompts_per_step=12, learning_rate=3e-4, kl_coefficient=beta, seed=seed
             )  # fmt: skip
             run = train_online(sft.copy(), asked, proxy, settings, gold)
             found.append({m: smooth(run.series(m)) for m in ("proxy", "gold", "kl")})
@@ -580,7 +580,7 @@ def displacement() -> None:
 
 def displacement_settings(seed: int, **change) -> DirectSettings:
     """What chapter 12's section on displacement trains with."""
-    fixed = {"beta": 0.05, "epochs": 2.0, "learning_rate": 4e-4, "seed": seed}
+    fixed = {"beta": 0.05, "epochs": 4.0, "learning_rate": 4e-4, "seed": seed}
     return DirectSettings(**(fixed | change))
 
 

@@ -106,7 +106,7 @@ train_reward_model(reward_model, pairs, RewardModelSettings(epochs=2))
 from rlhf_lib.training import preset, train_online
 
 policy = sft.copy()
-settings = preset("rloo", steps=30, prompts_per_step=12, learning_rate=4e-4)
+settings = preset("rloo", steps=60, prompts_per_step=12, learning_rate=3e-4)
 asked_in_training, gold = world.prompts(1000, seed=5), GoldReward(world)
 history = train_online(policy, asked_in_training, reward_model, settings, gold)
 
@@ -133,7 +133,7 @@ answers_table(asked, answers, gold=world.gold)
 
 # %%
 careful = sft.copy()
-settings = preset("rloo", steps=30, prompts_per_step=12, learning_rate=4e-4, kl_coefficient=0.1)
+settings = preset("rloo", steps=60, prompts_per_step=12, learning_rate=3e-4, kl_coefficient=0.1)
 with_kl = train_online(careful, asked_in_training, reward_model, settings, gold)
 
 # %%

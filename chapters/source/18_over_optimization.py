@@ -103,7 +103,7 @@ plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 22", "at the e
 print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
 
 # %% [markdown]
-# The plainest sign here is the list. The annotators give a little for each bullet, so already at step 22 bullets come whatever was asked; where a run breaks down, they come without anything behind them (which counts as ungrammatical, and as repetition). Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
+# The plainest sign here is praise, said with confidence: by the end most answers flatter, whatever was asked. The annotators give a little for each such sentence, the reward model has learned it, and nothing in it stops at one. Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -421,7 +421,7 @@ assert ends["pairs", 4000] > ends["pairs", 300], "and so do more comparisons"
 plane_sft, plane_peak, plane_over = load_plane().checkpoints.values()
 assert plane_peak["gold"] > plane_sft["gold"] > plane_over["gold"], "on the plane of weights the run climbs a ridge and falls off"
 assert plane_over["proxy"] > plane_peak["proxy"], "where the proxy shows no edge"
-assert signs["at step 22"]["bullets"] > signs["SFT"]["bullets"] + 0.5, "answers turn into lists"
+assert signs["at the end"]["flattery"] > signs["SFT"]["flattery"] + 0.5, "answers turn into praise"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]
