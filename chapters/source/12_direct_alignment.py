@@ -369,7 +369,7 @@ for name, trained in displaced_policies.items():
     print("    says:", trained.sample([near[0].prompt], max_new_tokens=40, seed=3).texts[0])
 
 # %% [markdown]
-# The margin grows, nearly every pair is now the right way round, and the right answers have become *less* likely: over five seeds by 1.5 to 3.4 nats, which leaves a fifth to a thirtieth of their probability. DPO's own metrics, loss and accuracy, look perfect. So **log the chosen answer's log-probability**.
+# The margin grows, nearly every pair is now the right way round, and the right answers have not become likelier: over five seeds they lost between nothing and 2.8 nats, and gold fell on all five. DPO's own metrics, loss and accuracy, look perfect. So **log the chosen answer's log-probability**.
 #
 # With the NLL the chosen answers rise. Which of the remedies that are named in papers help here? And is it the likeness that does it? The same run with six settings, stored; *far pairs* have an off-topic answer as the rejected one.
 
@@ -383,10 +383,10 @@ for name, found_band in stored_runs.items():
 pd.DataFrame(medians).T.round(2)
 
 # %% [markdown]
-# - **Far pairs**: the margin is six times as large, and the chosen answers lose 0.3 nats at most, or gain as much. It is the likeness.
-# - **A larger β** (0.5): the fall is smaller in each seed, 0.7 to 3.1 nats, and still there. As in the lab.
-# - **APO-zero** asks for the chosen one to rise, and its gradient in $\log\pi_\theta(y_c)$ alone does. The wind from the rejected answer is as strong as ever. It lessens the fall by a sixth to a third, and halves it in none of the seeds.
-# - **DPO + NLL** turns the fall into a rise of 2 nats, and gold goes up by half a point. But look at the last control, **NLL alone**: fine-tuning on the right answers, without a glance at the wrong ones, has the same gold. On these pairs the chosen answers teach. The comparison added nothing that we can measure, and without the NLL it did a little harm, if anything (gold fell on all five seeds, on four of them by no more than 0.03).
+# - **Far pairs**: an off-topic answer is parted from a right one within a few steps. But with so small a β nothing stops the run there: the margin ends ten times as large, and the chosen answers have lost 13 to 16 nats. Likeness is one way to lose the chosen answer; a small β and many epochs are another.
+# - **A larger β** (0.5): the chosen answers stay about where they were, from 0.5 nats lower to 0.9 higher, and gold stays too.
+# - **APO-zero** asks for the chosen one to rise, and its gradient in $\log\pi_\theta(y_c)$ alone does. The wind from the rejected answer is as strong as ever: the chosen answers fall farther than under DPO on each of the five seeds.
+# - **DPO + NLL** turns the fall into a rise of 2.5 nats, and gold goes up by 0.3 to 0.45. But look at the last control, **NLL alone**: fine-tuning on the right answers, without a glance at the wrong ones, has the same gold. On these pairs the chosen answers teach. The comparison added nothing that we can measure, and without the NLL it did harm: gold fell by 0.01 to 0.19.
 #
 # Is displacement always bad? No. In section 2's run the chosen answers lost a little too (section 6, last line), and gold rose. There a chosen answer is only the better one of two, and often poor; if it falls in favour of answers better than both, so be it. It is bad where the chosen answer is *right*: then whatever rises instead is not.
 
