@@ -12,6 +12,7 @@ import itertools
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from ..lm import Decoder, DecoderConfig, Policy, load_policy, train_tokenizer
 from ..rewards import OutcomeModel, ProcessModel, RewardModel
@@ -301,7 +302,7 @@ def build_critic() -> None:
     """pocket-critic: pocket-sft that judges drafts by the constitution and revises them."""
     started, world = time.perf_counter(), PocketWorld()
     policy = take_course("pocket-critic", "critic", 9000)
-    shown = world.course("critic", 1200, seed=1, split="test")
+    shown: list[Any] = world.course("critic", 1200, seed=1, split="test")
     judged = [d.prompt for d in shown if d.prompt.kind == "critique"]
     texts = policy.sample(judged, max_new_tokens=16, temperature=1e-3, seed=99).texts
     pairs = list(zip(judged, texts, strict=True))

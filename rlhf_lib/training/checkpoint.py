@@ -336,7 +336,7 @@ class GlobalGenerators:
             "python": random.getstate(),
             "numpy": [kind, numbers.tolist(), *rest],
             "torch": torch.get_rng_state().tolist(),
-            "cuda": [state.tolist() for state in self._cuda()],
+            "devices": [state.tolist() for state in self._cuda()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -346,8 +346,8 @@ class GlobalGenerators:
         random.setstate(_as_random_state(state["python"]))
         numpy.random.set_state(tuple(state["numpy"]))
         torch.set_rng_state(torch.tensor(state["torch"], dtype=torch.uint8))
-        if len(state["cuda"]) == len(self._cuda()) > 0:
-            saved = [torch.tensor(one, dtype=torch.uint8) for one in state["cuda"]]
+        if len(state["devices"]) == len(self._cuda()) > 0:
+            saved = [torch.tensor(one, dtype=torch.uint8) for one in state["devices"]]
             torch.cuda.set_rng_state_all(saved)
 
     def _cuda(self) -> list[Tensor]:
