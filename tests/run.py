@@ -60,16 +60,18 @@ def recorded_seconds(chapter: Path) -> float:
 def main() -> int:
     """Run all three parts and close with one line that counts them."""
     print("== unit, project and mutation tests ==", flush=True)
-    others = ("tests", *(f"--ignore={folder}" for folder in ("tests/browser", *HALF)))
+    apart = ("tests/device",)  # a process of its own: it stands in for parts of torch
+    others = ("tests", *(f"--ignore={folder}" for folder in ("tests/browser", *apart, *HALF)))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        halves = list(pool.map(lambda part: run_pytest(*part, threads=1), (HALF, others)))
+        parts = (HALF, apart, others)
+        units = list(pool.map(lambda part: run_pytest(*part, threads=1), parts))
         print(f"\n== chapters, executed by nbval, {AT_ONCE} at a time ==", flush=True)
         longest_first = sorted(book.chapters(), key=recorded_seconds, reverse=True)
         runs = pool.map(partial(book.run_chapter, threads=1), longest_first)
         chapters = (*book.report(runs), 0)
     print("\n== labs, in a browser ==", flush=True)
     labs = run_pytest("tests/browser")
-    parts = (*halves, chapters, labs)
+    parts = (*units, chapters, labs)
     passed, failed, skipped = (sum(numbers) for numbers in zip(*parts, strict=True))
     print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
     return int(failed > 0)
