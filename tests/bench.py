@@ -290,6 +290,11 @@ def dpo_row(pairs: list) -> Row:
     return row
 
 
+def is_alike(pair) -> bool:
+    """No tie, and no answer that begins with a space: TRL tokenises it with the newline before it."""
+    return not pair.tie and not (pair.chosen[0].isspace() or pair.rejected[0].isspace())
+
+
 def trl_dpo(
     folder: str, pairs: list, callback=None, model: Path = MODEL,
     steps: int = WARM_UP + REPEATS,
@@ -369,7 +374,7 @@ def main() -> None:
     print(grpo_row(prompts[:8]), flush=True)
     print(grpo_row(prompts[:8], ends=True), flush=True)
     pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
-    print(dpo_row([pair for pair in pairs if not pair.tie][:32]), flush=True)
+    print(dpo_row([pair for pair in pairs if is_alike(pair)][:32]), flush=True)
     for model in (MODEL, *([SMOLLM2] if (SMOLLM2 / "config.json").exists() else [])):
         for work in bench_memory.WORKS:
             print(bench_memory.memory_row(work, model), flush=True)

@@ -15,7 +15,7 @@ from .decoder import Decoder, DecoderConfig
 from .folders import read_json
 from .policy import Policy
 from .tokenizer import load_tokenizer
-from .transformers_model import TransformersModel
+from .transformers_model import TransformersModel, has_own_logits
 
 CACHE = Path(os.environ.get("RLHF_CACHE", Path.home() / ".cache" / "rlhf-workbook"))
 """Where `make smollm2` puts the model; `RLHF_CACHE` names another folder."""
@@ -138,12 +138,23 @@ def _existing(folder: Path, remedy: str) -> Path:
 
 
 def load_local(folder: Path):
-    """(model, tokenizer) of a folder: our decoder where it knows all of the config, else transformers'."""
+    """(model, tokenizer) of a folder: our decoder where its logits are the model's own, else transformers'.
+
+    The decoder is taken where it knows every field of the config and where a few tokens then get the
+    logits that transformers gives them. (Shipped models are not compared here: the tests do that.)
+    """
+    return _read_model(folder), load_tokenizer(folder)
+
+
+def _read_model(folder: Path) -> Decoder | TransformersModel:
     try:
         DecoderConfig.from_dict(read_json(folder / "config.json"))
     except ValueError:
-        return TransformersModel.from_pretrained(folder), load_tokenizer(folder)
-    return Decoder.from_pretrained(folder), load_tokenizer(folder)
+        return TransformersModel.from_pretrained(folder)
+    decoder = Decoder.from_pretrained(folder)
+    if folder.parent == data_path("models") or has_own_logits(decoder, folder):
+        return decoder
+    return TransformersModel.from_pretrained(folder)
 
 
 def download(name: str, revision: str | None = None, token: str | None = None) -> Path:

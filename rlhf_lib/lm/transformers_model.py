@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .decoder import SCORE
+from .decoder import SCORE, Decoder
 from .modes import evaluating
 
 
@@ -149,6 +149,25 @@ class TransformersModel(nn.Module):
     def save_pretrained(self, folder: str | Path) -> None:
         """Write safetensors in the transformers layout."""
         self.inner.save_pretrained(folder)
+
+
+def has_own_logits(decoder: Decoder, folder: str | Path) -> bool:
+    """Whether transformers' forward pass gives a few tokens the logits that the decoder gives them.
+
+    transformers' model is made without memory of its own and looks at the decoder's weights.
+    """
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder)
+    with torch.device("meta"):
+        model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model.load_state_dict(decoder.state_dict(), strict=False, assign=True)
+    model.tie_weights()
+    model.model.rotary_emb = type(model.model.rotary_emb)(config)  # its frequencies were not stored
+    token_ids = (torch.arange(6)[None] * 7 + 5) % config.vocab_size
+    with evaluating(decoder), torch.no_grad():
+        own = model.eval()(input_ids=token_ids).logits
+        return same(lambda: decoder(token_ids), own)
 
 
 def same(compute, expected: Tensor) -> bool:

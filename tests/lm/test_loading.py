@@ -7,7 +7,8 @@ import torch
 import transformers
 from transformers import AutoModelForCausalLM
 
-from rlhf_lib.lm import Decoder, DecoderConfig, Policy, TransformersModel, load_policy
+from rlhf_lib.lm import Decoder, DecoderConfig, Policy, TransformersModel, decoder, load_policy
+from rlhf_lib.lm.decoder import turns
 from rlhf_lib.lm.transformers_model import SeenTokens
 from rlhf_lib.runtime import data_path
 
@@ -108,6 +109,17 @@ class Shy(torch.nn.Module):
         out = self.inner(input_ids=input_ids, **inputs)
         out.logits = out.logits + input_ids[..., None] * 0.01
         return out
+
+
+def test_a_decoder_that_is_wrong_about_a_model_steps_aside(tokenizer, tmp_path, monkeypatch):
+    """A field that is known but computed otherwise is found when a few tokens are compared."""
+    own = make("llama", tokenizer, tmp_path)
+    assert isinstance(load_policy(tmp_path, "cpu").model, Decoder)
+    monkeypatch.setattr(decoder, "turns", lambda angles, dtype: turns(angles * 1.1, dtype))
+    policy = load_policy(tmp_path, "cpu")
+    assert isinstance(policy.model, TransformersModel)
+    token_ids = torch.arange(8)[None]
+    assert torch.allclose(policy.model(token_ids), own(input_ids=token_ids).logits, atol=1e-4)
 
 
 def test_logits_that_cannot_be_had_are_refused(tokenizer, tmp_path):
