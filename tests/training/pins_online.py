@@ -292,6 +292,16 @@ def the_gradient_is(name, fresh, micro_batch, room):
         assert row["ratio_min"] == row["ratio_max"] == 1.0 and row["approx_kl"] == 0.0
 
 
+def micro_batches_change_nothing(name, room):
+    """The gradient in parts of 5 answers is the whole batch's, to a millionth of its largest entry."""
+    whole, in_parts = (a_trainer(room, micro_batch=size, **UPDATES[name]) for size in (None, 5))
+    for trainer in (whole, in_parts):
+        trainer._minibatch(a_batch(trainer)[2])
+    wanted = gradients(whole.policy)
+    apart = (gradients(in_parts.policy) - wanted).abs().max()
+    assert wanted.abs().max() > 0 and apart <= 1e-6 * wanted.abs().max()
+
+
 def token_rewards_and_values_learn(micro_batch, room):
     trainer = a_trainer(
         room, advantage="gae", aggregate="token", micro_batch=micro_batch, value_warmup=0
@@ -557,6 +567,8 @@ for _name in UPDATES:
     for _fresh, _micro in ((False, None), (False, 5), (True, None)):
         _label = f"gradient: {_name}{', fresh' * _fresh}{', micro-batches' * bool(_micro)}"
         PINS[_label] = functools.partial(the_gradient_is, _name, _fresh, _micro)
+for _name in UPDATES:
+    PINS[f"micro-batches: {_name}"] = functools.partial(micro_batches_change_nothing, _name)
 for _micro in (None, 5):
     PINS[f"gradient: gae, micro_batch {_micro}"] = functools.partial(
         token_rewards_and_values_learn, _micro
