@@ -13,10 +13,10 @@ OLD := Python 3.11 or later is needed; this is {}. Name another one: make PYTHON
 NOVENV := could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test browser book chapters bench interop gpu claims models grid figures lint html smollm2 lock clean
+.PHONY: help lab test browser book chapters bench interop gpu experiments claims models grid figures lint html smollm2 lock clean
 
 help:  ## list the commands
-	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 define environment  # $(call environment,FOLDER): a virtual environment with what the lock says
 @$(PYTHON) -c 'import sys; v = sys.version.split()[0]; sys.exit(sys.version_info < (3, 11) and "$(OLD)".format(v))'
@@ -63,17 +63,20 @@ $(BENCH)/.installed: requirements.lock pyproject.toml
 gpu: $(STAMP)  ## what a CUDA machine makes of the library: a table in five minutes (MODEL=smollm2)
 	$(RUN) -m tests.gpu_check $(MODEL)
 
-claims: $(STAMP)  ## the slow tier: each chapter's main experiment over five seeds (20 minutes)
-	$(RUN) -m tests.claims
+experiments: $(STAMP)  ## store the chapters' long runs in data/ (ONLY=07 for one chapter, SEEDS="0 1" for some)
+	$(RUN) -m rlhf_lib.workbook.experiments $(ONLY) $(if $(SEEDS),--seeds $(SEEDS))
+
+claims: $(STAMP)  ## repeat the experiments from nothing: seeds, holds, margin (ONLY=07; STORED=1: on the stored runs)
+	$(RUN) -m rlhf_lib.workbook.experiments $(ONLY) --claims $(if $(STORED),--stored) $(if $(SEEDS),--seeds $(SEEDS))
 
 models: $(STAMP)  ## rebuild the pocket models and preference files in data/ (half an hour)
-	$(RUN) -m rlhf_lib.training.build_models
+	$(RUN) -m rlhf_lib.experiments.build_models
 
 grid: $(STAMP)  ## rebuild the grid of real runs behind chapter 18's lab (about an hour)
-	$(RUN) -m rlhf_lib.evaluation.build_grid
+	$(RUN) -m rlhf_lib.experiments.build_grid
 
 figures: $(STAMP)  ## redraw the README's pictures: from the stored runs, and (with Chromium) of a lab
-	$(RUN) -m rlhf_lib.plots.readme
+	$(RUN) -m rlhf_lib.experiments.readme
 	$(RUN) -m tests.browser.readme
 
 lint: $(STAMP)  ## ruff, the import contract, and types in the four rooms that chapters stand on

@@ -1,8 +1,8 @@
 """`rlhf_lib`: the library that the workbook's chapters call.
 
 Rooms, in the order in which data walks through them (each imports only from those before it):
-`world`, `lm`, `rewards`, `objectives`, `training`, `evaluation`, `landscape`, `plots`, `labs`,
-`exercises`. The names below are loaded on first use, so that `import rlhf_lib` stays quick.
+`world`, `lm`, `rewards`, `objectives`, `training`, `evaluation`, `exact`, `landscape`, `plots`,
+`experiments`, and above them the `workbook`, a folder a chapter. The names below are loaded on first use, so that `import rlhf_lib` stays quick.
 """
 
 from __future__ import annotations

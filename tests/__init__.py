@@ -1,1 +1,1 @@
-"""Tests, and the commands behind `make test`, `book`, `bench`, `claims` and `lock`."""
+"""Tests, and the commands behind `make test`, `book`, `bench` and `lock`."""

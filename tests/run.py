@@ -18,9 +18,7 @@ from . import book
 from .chapters import build
 
 AT_ONCE = min(4, os.cpu_count() or 1)
-HALF = tuple(
-    f"tests/{room}" for room in ("exercises", "training", "notebooks", "labs", "evaluation")
-)
+HALF = tuple(f"tests/{room}" for room in ("workbook", "training", "notebooks", "exact"))
 """Unit tests that take about as long as all others."""
 
 

@@ -14,14 +14,10 @@ import dataclasses
 import sys
 import time
 
-from rlhf_lib.evaluation import (
-    Setting,
-    qualitative_signs,
-    rise_and_fall,
-    train_against,
-    train_proxy,
-)
-from rlhf_lib.evaluation.over_optimization import main_settings
+from rlhf_lib.evaluation import qualitative_signs, rise_and_fall
+from rlhf_lib.experiments import Setting, train_against, train_proxy
+from rlhf_lib.experiments.claims import start_of
+from rlhf_lib.experiments.over_optimization import main_settings
 from rlhf_lib.lm import load_policy
 from rlhf_lib.rewards import RewardModel
 from rlhf_lib.runtime import data_path
@@ -29,7 +25,6 @@ from rlhf_lib.training import read_preferences
 from rlhf_lib.world import PocketWorld
 
 from .chapters import ROOT
-from .claims import start_of
 
 
 def proxy_of(setting: Setting, world: PocketWorld, sft) -> RewardModel:

@@ -27,7 +27,7 @@ set_seed(0)
 
 # %%
 from rlhf_lib.landscape import scene, walk
-from rlhf_lib.plots import plot_terrain
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_terrain
 
 land = scene("one hill")
 one = walk(land.walker, land.start, land.horizon, n=1, seed=3)
@@ -62,7 +62,7 @@ for name, place in (("at the pin", land.start), ("on the hill", [1.4, 1.0])):
 # Six walks from the same place, with the compass behind them:
 
 # %%
-from rlhf_lib.plots import plot_compass
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_compass
 
 six = walk(land.walker, land.start, land.horizon, n=6, seed=1)
 plot_compass(land, six.states);
@@ -102,7 +102,7 @@ walk_lab()
 
 # %%
 from rlhf_lib.landscape import solve
-from rlhf_lib.plots import plot_reward_and_value
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_reward_and_value
 
 land = scene("swamp ahead")
 value = solve(land.terrain, land.walker, land.horizon, land.gamma)
@@ -148,7 +148,7 @@ for errors, expected in ((1, "68%"), (2, "95%"), (3, "99.7%")):
 
 # %%
 from rlhf_lib.landscape import bellman_residual, sweep_residuals
-from rlhf_lib.plots import plot_sweeps
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_sweeps
 
 inside = 2.5 * (2 * torch.rand(300, 2, generator=generator) - 1)
 print(f"largest residual at 300 places: {bellman_residual(value, inside).abs().max():.1e}")
@@ -170,7 +170,7 @@ plot_sweeps(sweeps);
 
 # %%
 from rlhf_lib.landscape import rose
-from rlhf_lib.plots import plot_rose
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_rose
 
 land = scene("two summits")
 far_sighted = solve(land.terrain, land.walker, land.horizon, gamma=0.95)
@@ -270,7 +270,7 @@ print(f"the spender is at {reached.min():.6f} to {reached.max():.6f} of it all a
 
 # %%
 from rlhf_lib.landscape import tube_radii, widest_radii
-from rlhf_lib.plots import plot_radii
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_radii
 
 total, T = 3.0, land.horizon
 radii = {f"{how} spending": tube_radii(T, total, 0.2, schedule=how) for how in ("even", "early", "late")}
@@ -288,7 +288,7 @@ plot_radii(radii, bound=widest_radii(T, total, 0.2));
 
 # %%
 from rlhf_lib.landscape import WalkSettings, learn
-from rlhf_lib.plots import plot_climbs
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_climbs
 
 budgets = {"tight: 0.01 nats": 0.01, "wide: 0.5 nats": 0.5, "no tube": None}
 climbs, tubes = {}, {}
@@ -307,7 +307,7 @@ plot_climbs(land.terrain, climbs, tubes);
 
 # %%
 from rlhf_lib.landscape import same_dice
-from rlhf_lib.plots import plot_tube
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_tube
 
 wide, free = climbs["wide: 0.5 nats"], climbs["no tube"]
 walls = tubes["wide: 0.5 nats"]
@@ -353,7 +353,7 @@ tube_lab()
 
 # %%
 from rlhf_lib.landscape import MirageSettings, learned_proxy, proxy_error
-from rlhf_lib.plots import plot_trust
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_trust
 
 land = scene("mirage")
 path = land.walker.trail.points
@@ -370,9 +370,9 @@ plot_trust(distances, errors, radius=0.6);
 # Near the path the ground rises to the north. Further north there is a crest, and behind it a swamp. **Predict** what a walker does that climbs the *proxy*, first without a tube, then with one of 1 nat a step.
 
 # %%
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 from rlhf_lib.landscape import run_mirage
-from rlhf_lib.plots import plot_mirage
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_mirage
 
 seen = run_mirage(MirageSettings(seed=0))
 plot_mirage(seen, load_band("landscape"));
@@ -385,7 +385,7 @@ plot_mirage(seen, load_band("landscape"));
 
 # %%
 from rlhf_lib.landscape import budget_curve
-from rlhf_lib.plots import plot_budgets
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_budgets
 
 others = (0.01, 0.1, 0.5, 3.0)
 runs = dict(zip(others, budget_curve(seen.settings, land, seen.proxy.altitude, others), strict=True))
@@ -445,7 +445,7 @@ mirage_lab()
 
 # %%
 from rlhf_lib.landscape import terrain_from_walks
-from rlhf_lib.plots import plot_recovered
+from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_recovered
 
 terrain = scene("trail").terrain
 recovered, r = terrain_from_walks(terrain, n=1500)
@@ -474,7 +474,7 @@ plot_recovered(terrain, recovered, r);
 
 # %%
 from rlhf_lib import PocketWorld, load_policy
-from rlhf_lib.landscape import token_tree
+from rlhf_lib.exact import token_tree
 from rlhf_lib.plots import plot_token_tree
 
 world, sft = PocketWorld(), load_policy("pocket-sft")
@@ -538,10 +538,10 @@ right.legend(fontsize=8);
 # $$\theta(a, b) = \theta_{\mathrm{SFT}} + a\,u + b\,v \qquad \text{[LS-11]}$$
 #
 # with $u$ from the SFT model to the RL policy at its best, and $v$ at right angles, towards the policy of the last step. They come from the run of chapter 18 (seed 0), carried on to step 48, which climbs the shipped reward model without a KL penalty. At each of 99 points a model with those weights has answered 192
-# requests. `python -m rlhf_lib.landscape.build_plane` repeats it.
+# requests. `python -m rlhf_lib.experiments.build_plane` repeats it.
 
 # %%
-from rlhf_lib.landscape import load_plane
+from rlhf_lib.experiments import load_plane
 from rlhf_lib.plots import plot_plane
 
 plane = load_plane()

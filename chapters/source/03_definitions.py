@@ -22,7 +22,8 @@ import numpy as np
 import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
-from rlhf_lib.plots import figure, plot_next_token
+from rlhf_lib.plots import figure
+from rlhf_lib.workbook.ch03_definitions.figures import plot_next_token
 
 set_seed(0)
 torch.set_grad_enabled(False)  # we only look; training switches gradients on again
@@ -34,7 +35,7 @@ def decode(token):
     return sft.tokenizer.decode([token])
 
 # %%
-from rlhf_lib.labs import next_token_logits
+from rlhf_lib.workbook.ch03_definitions.lab_next_token import next_token_logits
 
 request = "what does a tiger eat?"
 beginnings = ("", "a", "a tiger", "a tiger eats")
@@ -69,7 +70,7 @@ print("\ntoken ids", tuple(ids.shape), ids[0].tolist())
 # Each id picks a row of a table, its **embedding**: $H$ numbers. Then each layer adds something to that row, looking at the tokens before it (attention) and at the row itself (an MLP). What comes out at the end is the **hidden state** of each token, (B, T, H).
 
 # %%
-from rlhf_lib.plots import plot_states
+from rlhf_lib.workbook.ch03_definitions.figures import plot_states
 
 states = sft.model.all_states(ids)  # embedding, after each of 4 layers, after the last norm
 tokens = [decode(i) for i in ids[0].tolist()]
@@ -142,7 +143,7 @@ plot_next_token(decode, bets, count=6, height=2.2);
 # Mind the shift: the logits at position $t-1$ are about token $t$. The **surprise** $-\log p$ of a token is measured in nats. 0 nats: it was sure. 0.7 nats: a coin.
 
 # %%
-from rlhf_lib.plots import plot_token_strip
+from rlhf_lib.workbook.ch03_definitions.figures import plot_token_strip
 
 
 def surprise(policy, prompt, text):
@@ -287,7 +288,7 @@ axis.legend(fontsize=7.5);
 # Fine-tuning lowers the NLL [SFT-1] of demonstrations. The base model, 1,280 demonstrations, one pass. The grey band is what five seeds gave (other demonstrations, other batches).
 
 # %% tags=["training"]
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 from rlhf_lib.plots import plot_history
 from rlhf_lib.training import SFTSettings, train_sft
 
@@ -333,7 +334,7 @@ for policy in models:
 # - At the end: +1 if "red" was said, +0.5 more for "very red", −1 if "very" is left hanging.
 
 # %%
-from rlhf_lib.landscape import TextGame
+from rlhf_lib.exact import TextGame
 
 
 def points(text):
@@ -368,7 +369,7 @@ game = TextGame("describe a fox.", ("red", "very", "."), horizon=3, reward=point
 # %%
 import pandas as pd
 
-from rlhf_lib.landscape import all_plays, uniform
+from rlhf_lib.exact import all_plays, uniform
 
 policy = uniform(game)
 plays = all_plays(game, policy)
@@ -389,7 +390,7 @@ table.style.hide(axis="index").format({"probability": "{:.3f}", "return": "{:.1f
 # The game is a tree, so one walk from the end to the beginning computes them all. **Predict** before you run it: is "very" a good first word, for this policy?
 
 # %% tags=["nbval-check-output"]
-from rlhf_lib.landscape import solve_game
+from rlhf_lib.exact import solve_game
 
 values = solve_game(game, policy)
 print(f"V(prompt) = {values.v[()]:.3f}")
@@ -399,7 +400,7 @@ for word, q, a in zip(game.words, values.q[()].tolist(), values.advantage(()).to
     print(f"first word {word:5s} Q = {q:+.3f}   A = {a:+.3f}")
 
 # %%
-from rlhf_lib.landscape import game_tree
+from rlhf_lib.exact import game_tree
 from rlhf_lib.plots import plot_token_tree
 
 plot_token_tree(game_tree(game, policy), "every text of the game", "points expected in all");
@@ -410,7 +411,7 @@ plot_token_tree(game_tree(game, policy), "every text of the game", "points expec
 # "very" is a bad first word *for a policy that picks at random*: too often it is left hanging. The best text of the game begins with it. **A value belongs to a policy.** So improve the policy: in each state take the action with the highest Q. Compute the values of the new policy. Repeat.
 
 # %% tags=["nbval-check-output"]
-from rlhf_lib.landscape import improved
+from rlhf_lib.exact import improved
 
 story, current = [], uniform(game)
 for step in range(3):
@@ -468,7 +469,7 @@ for n in (10, 100, 1000, 10000):
 # With 120 listed answers to one request we can compute it exactly. `exact_world` lists them, scores each by its gold utility, and asks `pocket-sft` for their probabilities (renormalised over the list).
 
 # %%
-from rlhf_lib.evaluation import exact_world
+from rlhf_lib.exact import exact_world
 
 prompt = world.prompts(1, kinds=("fact",), seed=12, split="test")[0]
 exact = exact_world(world, [prompt], sft, size=120)
@@ -482,7 +483,7 @@ for chance, score, text in exact.likeliest(exact.ref_logp, count=6):
 # That is the bandit: one action, one reward, one advantage. Token by token the same answers are a tree, and the value of a prefix is the mean score of the answers that begin with it:
 
 # %%
-from rlhf_lib.landscape import answer_tree
+from rlhf_lib.exact import answer_tree
 
 plot_token_tree(answer_tree(exact, sft, nodes=28), f"“{prompt.text}”", "mean score from here on");
 

@@ -155,7 +155,7 @@ history, overfit = side_by_side(lambda job: job(), (one_pass, four_passes)).valu
 print(f"held-out accuracy {history.last('held_out_accuracy'):.3f}, ceiling {ceiling:.3f}")
 
 # %%
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 
 band = load_band("reward_model")
 steps = [row["step"] for row in history.rows if "held_out_accuracy" in row]
@@ -180,7 +180,7 @@ axis.legend(ncols=2, loc="lower right");
 
 # %%
 from rlhf_lib.evaluation import calibration
-from rlhf_lib.plots import plot_calibration
+from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_calibration
 from rlhf_lib.training import score_pairs
 
 with torch.no_grad():
@@ -357,7 +357,7 @@ print("reward model: ", proportion(float((difference[:200] > 0).sum()), len(some
 
 # %%
 from rlhf_lib.evaluation import accuracy_by_category
-from rlhf_lib.plots import plot_accuracy_bars
+from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_accuracy_bars
 
 by_kind = accuracy_by_category(c, r, [p.prompt.kind for p in test])
 plot_accuracy_bars(by_kind, ceiling, "the shipped reward model, by kind of request");
@@ -369,7 +369,7 @@ plot_accuracy_bars(by_kind, ceiling, "the shipped reward model, by kind of reque
 
 # %% tags=["long"]
 from rlhf_lib.evaluation import mean_interval
-from rlhf_lib.plots import plot_effects
+from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_effects
 
 base_prompts = world.prompts(200, kinds=("fact", "open"), seed=8)
 plain = [world.answer(p, "short", random.Random(i)) for i, p in enumerate(base_prompts)]
@@ -415,7 +415,7 @@ annotator_lab(data)
 # The same without sliders: how far a flattering and a false answer lie above the plain right one, as the annotator's liking for flattery grows. (Only differences mean anything: each refit has a zero of its own.)
 
 # %%
-from rlhf_lib.labs.annotator import SHOWN
+from rlhf_lib.workbook.ch07_reward_modeling.lab_annotator import SHOWN
 
 strengths = np.linspace(0, 2, 9)
 fits = [refit(data, pairs=800, noise=0.3, length=0.0, flattery=s) for s in strengths]

@@ -25,7 +25,7 @@ import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
 from rlhf_lib.evaluation import smooth
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 from rlhf_lib.plots import CYCLE, figure
 from rlhf_lib.rewards import GoldReward, RewardModel
 from rlhf_lib.training import packed_rows, preset, side_by_side, train_online
@@ -117,7 +117,7 @@ print(f"F.kl_div(ref, π), log_target forgotten:  {F.kl_div(ref, pi, reduction='
 # $$\mathbb E_\pi[r] - \beta\,\mathrm{KL}(\pi\|\pi_{ref}) = \beta\log Z - \beta\,\mathrm{KL}(\pi\|\pi^*) \qquad \text{[OPT-3]}$$
 
 # %%
-from rlhf_lib.evaluation import exact_world
+from rlhf_lib.exact import exact_world
 
 kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
 exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy, size=100)
@@ -193,7 +193,7 @@ axis.legend();
 # Near the reference $c=1$ nearly cancels the noise (there $e^{-\Delta}-1\approx-\Delta$). Far away (β 0.7) the best $c$ has moved back towards 0, and k3 scatters more than k1. Along each curve the mean is the same: its KL, in the legend.
 
 # %%
-from rlhf_lib.evaluation import drifted, estimator_moments
+from rlhf_lib.exact import drifted, estimator_moments
 
 distances = np.linspace(0.05, 2.5, 40)
 fig, axes = figure(1, 2, height=2.9, sharex=True)
@@ -281,7 +281,7 @@ for name, x in (("k1, sampled tokens", sampled), ("summed over the vocabulary", 
 # As a *number in the reward*, k1 does what it should. As a term of the *loss* the estimate is differentiated, and only k2 has the KL's gradient: k1's is 0 on average, k3's is that of $\mathrm{KL}(\pi_{ref}\|\pi)$ (chapter 11). How much does that matter in the end? Train a table in the exact world with each, and measure the distance to π*.
 
 # %%
-from rlhf_lib.evaluation import TabularPolicy, draw
+from rlhf_lib.exact import TabularPolicy, draw
 from rlhf_lib.objectives import kl_estimate, rloo_advantages
 
 places = {"k1 in the reward": None, "k1 in the loss": "k1", "k2 in the loss": "k2", "k3 in the loss": "k3"}
@@ -346,7 +346,7 @@ print(f"the k3 run above:        {run['reverse_kl']:.2f} and {run['kl']:.2f}")
 # **Predict:** a single Gaussian for a target with two summits. Where does each direction put it?
 
 # %%
-from rlhf_lib.evaluation import fit_gaussian, grid, two_modes
+from rlhf_lib.exact import fit_gaussian, grid, two_modes
 
 x, target = grid(), two_modes(4.0, weight=0.4)
 step = float(x[1] - x[0])
@@ -600,7 +600,7 @@ plot_history(trainer.history, ("proxy", "gold", "kl"));
 # SFT on the policy's *own* right answers.
 
 # %%
-from rlhf_lib.evaluation import measure_drift
+from rlhf_lib.experiments import measure_drift
 from rlhf_lib.training import SFTSettings, train_sft
 
 elsewhere = ("fact", "open", "opinion", "unsafe", "lookalike")

@@ -151,7 +151,7 @@ def fine_tune(selection):
 runs = side_by_side(fine_tune, selections)  # two at a time, each with half of the cores
 
 # %%
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 
 bands = load_band("rejection")
 fig, axes = figure(2, 4, height=1.9, sharex=True, sharey="row")
@@ -214,7 +214,8 @@ pd.DataFrame(runs["best_per_prompt"].rows).set_index("step")[shown].round(2)
 # It is unbiased, and it uses all answers. **Predict:** against "the best of the first $n$", which has the larger error?
 
 # %%
-from rlhf_lib.evaluation import best_of_n, exact_world
+from rlhf_lib.evaluation import best_of_n
+from rlhf_lib.exact import exact_world
 from rlhf_lib.objectives import best_of_n_kl, exact_kl
 
 kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
@@ -228,7 +229,7 @@ exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy, size=100
 # where $F(y)$ is the probability of a reward at most that of $y$, and $m(y)$ the probability of the same reward, the ties.
 
 # %%
-from rlhf_lib.evaluation import draw, expected
+from rlhf_lib.exact import draw, expected
 
 truth = expected(exact.best_of_n(4), exact.rewards).mean().item()
 all_subsets, first_four = [], []
@@ -253,7 +254,7 @@ for name, values in (("all subsets of 16", all_subsets), ("the first four", firs
 # $$\mathrm{KL}(\pi_n\,\|\,\pi) = \sum_y \pi_n(y)\log\frac{\pi_n(y)}{\pi(y)} \qquad \text{[OPT-5]}$$
 
 # %%
-from rlhf_lib.evaluation import best_of_n_exact_kl
+from rlhf_lib.exact import best_of_n_exact_kl
 
 ns = [2**i for i in range(11)]
 judges = {"reward model (no ties)": exact.rewards, "gold (many ties)": exact.gold}
@@ -349,7 +350,7 @@ axes[0].legend();
 # The same 512 answers (T = 1), chosen by four judges: gold itself, the shipped reward model, a poor one that has seen 100 very noisy comparisons, and length.
 
 # %%
-from rlhf_lib.evaluation import Setting, relabel
+from rlhf_lib.experiments import Setting, relabel
 from rlhf_lib.runtime import data_path
 from rlhf_lib.training import RewardModelSettings, read_preferences, train_reward_model
 
@@ -397,7 +398,7 @@ fig.legend(loc="outside right upper");
 # Best-of-n tilts it by the *rank*: for rare answers [OPT-4] becomes $\pi_n(y)\approx n\,\pi_{ref}(y)\,F(y)^{n-1}$, and $F^{n-1} = e^{(n-1)\log F}$. So **best-of-n is RL on the reward $\log F(y)$ with $\beta = 1/(n-1)$**. In the exact world:
 
 # %%
-from rlhf_lib.evaluation import optimal_policy
+from rlhf_lib.exact import optimal_policy
 
 below = exact.rewards[:, None, :] <= exact.rewards[:, :, None]
 log_rank = (below * exact.ref_logp.exp()[:, None, :]).sum(-1).log()
@@ -442,7 +443,7 @@ for name, one in (("reward model", exact), ("right or wrong", right)):
 # **Rejection sampling** is best-of-n put into the weights. Fitted perfectly, it *is* best-of-n. And a second round starts from there, so its best of $n$ is the best of $n\cdot n$ of the first policy:
 
 # %% tags=["nbval-check-output"]
-from rlhf_lib.evaluation import best_of_n_policy
+from rlhf_lib.exact import best_of_n_policy
 
 once = exact.best_of_n(4)
 twice = best_of_n_policy(once, exact.rewards, 4)
@@ -455,7 +456,7 @@ print(f"two rounds of best-of-4 against best-of-16: largest difference {differen
 # All on one picture, trained: tables of probabilities, one for each method, by the same loop. The line is the frontier of $\pi^*$ over all β.
 
 # %%
-from rlhf_lib.evaluation import ExactSettings, TabularPolicy, train_exact
+from rlhf_lib.exact import ExactSettings, TabularPolicy, train_exact
 
 frontier = [exact.measure(exact.optimum(beta), beta) for beta in np.geomspace(0.15, 20, 30)]
 choosing = {n: exact.measure(exact.best_of_n(n), 1.0) for n in (2, 4, 16, 64)}

@@ -144,7 +144,7 @@ print(f"{'exact':19s} {exact.numpy().round(3)}")
 # $$\mathcal L = -\min\big(\rho_t A_t,\ \mathrm{clip}(\rho_t, 1-\varepsilon, 1+\varepsilon)\,A_t\big) \qquad \text{[PG-2]}$$
 
 # %%
-from rlhf_lib.plots import plot_ppo_objective
+from rlhf_lib.workbook.ch11_policy_gradients.figures import plot_ppo_objective
 
 plot_ppo_objective(clip_low=0.2, clip_high=0.2);
 
@@ -266,7 +266,7 @@ print("all right:", group_advantages(torch.ones(1, 4))[0].tolist())
 # | `fixed` (Dr. GRPO) | sum over tokens / a constant, then mean over sequences | token, whatever the batch |
 
 # %%
-from rlhf_lib.plots import plot_token_weights
+from rlhf_lib.workbook.ch11_policy_gradients.figures import plot_token_weights
 
 plot_token_weights([4, 8, 20], max_length=20);
 
@@ -322,7 +322,7 @@ for name in ("ppo", "gspo", "cispo"):
 # With long answers, waiting for the slowest one leaves the learner idle. Asynchronous training lets the sampler run ahead, at the price of samples from older weights.
 
 # %%
-from rlhf_lib.plots import plot_timeline, timeline
+from rlhf_lib.workbook.ch11_policy_gradients.figures import plot_timeline, timeline
 
 seconds = [3, 5, 3, 8, 3, 4]  # one batch has a very long answer
 behind = "asynchronous, one update behind"
@@ -440,7 +440,7 @@ runs |= side_by_side(train, [name for name in PRESETS if name not in runs])
 
 # %%
 from rlhf_lib.evaluation import smooth
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 
 bands = load_band("algorithms")
 fig, axes = figure(2, 4, height=2.1, sharex=True, sharey=True)

@@ -23,7 +23,7 @@ import pandas as pd
 import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
-from rlhf_lib.evaluation import ExactSettings, TabularPolicy, exact_world, train_exact
+from rlhf_lib.exact import ExactSettings, TabularPolicy, exact_world, train_exact
 from rlhf_lib.plots import COLOURS, CYCLE, figure
 from rlhf_lib.rewards import GoldReward, RewardModel
 
@@ -74,7 +74,7 @@ policy = sft.copy()
 run = train_direct(policy, pairs, DirectSettings("dpo", beta=0.1))
 
 # %%
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 
 stored = load_band("online_direct")
 fig, axes = figure(1, 3, height=2.6)
@@ -138,7 +138,7 @@ print(f"a step of 32 pairs, forward and backward: {run.last('seconds') / len(run
 # (Divide by $-\beta$; write the reward as $\log e^{r/\beta}$; add and subtract $\log Z$. What is left is a KL to $\pi_{ref}e^{r/\beta}/Z$.) Check it on a policy that has nothing to do with anything:
 
 # %% tags=["nbval-check-output"]
-from rlhf_lib.evaluation import log_partition, regularized_value
+from rlhf_lib.exact import log_partition, regularized_value
 from rlhf_lib.objectives import exact_kl
 
 r = exact.rewards
@@ -187,7 +187,7 @@ print(f"P(preferred), by r and by the policy alone: largest difference {(true - 
 # **Step 5: maximum likelihood.** So fit the policy to comparisons as one fits a reward model, by the Bradley-Terry loss on implicit rewards. That is [DA-2]: **"your language model is secretly a reward model"**. With unlimited comparisons the minimum is where the implied probabilities are the true ones: at π*.
 
 # %%
-from rlhf_lib.evaluation import comparison_probabilities
+from rlhf_lib.exact import comparison_probabilities
 from rlhf_lib.objectives import bradley_terry_loss, dpo_loss
 
 pc, pr, rc, rr = some[:, 0], some[:, 1], ref[:, 0], ref[:, 1]
@@ -310,8 +310,8 @@ print(f"log-ratios: chosen {seen[:, 0].mean():+.2f} nats on average, rejected {s
 # A picture first: a policy that knows answers by their places on a map, $\pi(y)\propto\pi_{ref}(y)\,e^{w\cdot place(y)}$, as a language model knows them by its hidden states. One comparison moves $w$ along the arrow from rejected to chosen. That wind blows on **all** answers, and those farther downwind gain more than the chosen one.
 
 # %%
-from rlhf_lib.evaluation import answer_map, follow_pair
-from rlhf_lib.plots import plot_displaced
+from rlhf_lib.exact import answer_map, follow_pair
+from rlhf_lib.workbook.ch12_direct_alignment.figures import plot_displaced
 
 cases = {"alike": (0.6, {}), "alike, with NLL": (0.6, {"nll_weight": 0.3}), "far apart": (3.0, {})}
 maps = {}
@@ -335,14 +335,14 @@ displacement_lab()
 # **Made, on the language model.** 240 comparisons without any noise: a right answer against the same answer with one thing wrong. With the loss as it is, and with a negative log-likelihood of the chosen answer added, $L_{DPO} - \alpha\log\pi_\theta(y_c)/|y_c|$ (iterative RPO; chapter 15 of the book).
 
 # %%
-from rlhf_lib.evaluation import near_pairs
+from rlhf_lib.exact import near_pairs
 
 near = near_pairs(world, 240, seed=10)
 for pair in near[:3]:
     print(f"{pair.prompt.text}   {pair.chosen!r} against {pair.rejected!r}")
 
 # %% tags=["training"]
-from rlhf_lib.plots import plot_pair_logps
+from rlhf_lib.workbook.ch12_direct_alignment.figures import plot_pair_logps
 
 alphas = {"DPO": 0.0, "DPO + NLL": 1.0}
 displaced_policies = {name: sft.copy() for name in alphas}

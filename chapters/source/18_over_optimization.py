@@ -23,7 +23,7 @@ import torch
 
 from rlhf_lib import PocketWorld, data_path, load_policy, set_seed
 from rlhf_lib.evaluation import rise_and_fall, smooth
-from rlhf_lib.evaluation.bands import load_band
+from rlhf_lib.experiments.bands import load_band
 from rlhf_lib.plots import figure, plot_rise_and_fall
 from rlhf_lib.rewards import GoldReward, RewardModel
 from rlhf_lib.training import OnlineTrainer, read_preferences, train_reward_model
@@ -41,7 +41,7 @@ train_reward_model(held_out_model, others[:320]);
 # `main_settings` are those of the library's experiment, which goes on to step 48; the stored runs of section 5 take fewer answers and reach this learning rate later. The loop is chapter 11's, one step at a time, so that we can look in.
 
 # %% tags=["training"]
-from rlhf_lib.evaluation.over_optimization import main_settings
+from rlhf_lib.experiments.over_optimization import main_settings
 
 policy, gold = sft.copy(), GoldReward(world)
 trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=44), gold)
@@ -134,7 +134,8 @@ axis.legend();
 # $$R_{bon}(d) = d(\alpha - \beta d) \quad \text{[OO-1]} \qquad\qquad R_{RL}(d) = d(\alpha - \beta\log d) \quad \text{[OO-2]}$$
 
 # %%
-from rlhf_lib.evaluation import best_of_n_curve, fit_best_of_n_curve, fit_rl_curve
+from rlhf_lib.experiments import best_of_n_curve
+from rlhf_lib.evaluation import fit_best_of_n_curve, fit_rl_curve
 
 best = best_of_n_curve(sft, world, proxy_model, n=64, prompts=12)
 d_best, d_rl = np.sqrt(best.kl), np.sqrt(np.maximum(smooth(history.series("kl")), 0))
@@ -162,7 +163,7 @@ for axis, (name, (d, gain, curve)) in zip(axes, panels.items(), strict=True):
 # Each line below is a real run from the stored grid (`make grid` rebuilds it): its own labels, reward model(s) and policy.
 
 # %%
-from rlhf_lib.labs.over_optimization import curves
+from rlhf_lib.workbook.ch18_over_optimization.lab_over_optimization import curves
 
 
 def compare(title, runs):
@@ -212,7 +213,7 @@ from itertools import product
 
 import pandas as pd
 
-from rlhf_lib.evaluation.build_grid import BETAS, BIAS, MEMBERS, NOISE, PAIRS
+from rlhf_lib.experiments.build_grid import BETAS, BIAS, MEMBERS, NOISE, PAIRS
 
 knobs = ["pairs", "noise", "bias", "reward models", "β"]
 measured = ["peak of gold", "gold at the end", "KL at the end"]
@@ -241,7 +242,7 @@ means.round(2)
 
 # %% tags=["lab"]
 from rlhf_lib.labs import over_optimization_lab
-from rlhf_lib.labs.over_optimization import LiveRun
+from rlhf_lib.workbook.ch18_over_optimization.lab_over_optimization import LiveRun
 
 over_optimization_lab(LiveRun())
 
@@ -262,7 +263,7 @@ over_optimization_lab(LiveRun())
 # And a walk over the map of *weights* shows the edge itself. This is the run of section 1, carried on to step 48, on the plane through the SFT policy, the policy where gold peaks and the last one:
 
 # %%
-from rlhf_lib.landscape import load_plane
+from rlhf_lib.experiments import load_plane
 from rlhf_lib.plots import plot_plane
 
 plot_plane(load_plane());

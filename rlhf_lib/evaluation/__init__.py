@@ -2,44 +2,6 @@
 
 from .arrays import to_numpy
 from .best_of_n import BestOfN, best_of_n
-from .displacement import AnswerMap, answer_map, follow_pair, near_pairs
-from .estimators import (
-    Moments,
-    drifted,
-    estimator_moments,
-    repeated_estimates,
-)
-from .exact import (
-    ExactWorld,
-    best_of_n_exact_kl,
-    best_of_n_policy,
-    coverage,
-    exact_world,
-    expected,
-    log_partition,
-    optimal_policy,
-    regularized_value,
-    table_of,
-)
-from .exact_training import (
-    ExactSettings,
-    TabularPolicy,
-    as_preferences,
-    comparison_probabilities,
-    draw,
-    draw_comparisons,
-    train_exact,
-)
-from .forgetting import Drift, measure_drift
-from .modes import Fit, fit_gaussian, gaussian, grid, mass_between, two_modes
-from .over_optimization import (
-    Setting,
-    best_of_n_curve,
-    relabel,
-    sample_scores,
-    train_against,
-    train_proxy,
-)
 from .scaling import Curve, RiseAndFall, fit_best_of_n_curve, fit_rl_curve, rise_and_fall, smooth
 from .signs import SIGNS, qualitative_signs
 from .statistics import (
@@ -55,63 +17,24 @@ from .statistics import (
 )
 
 __all__ = [
-    "AnswerMap",
-    "answer_map",
-    "follow_pair",
-    "near_pairs",
-    "Moments",
-    "drifted",
-    "estimator_moments",
-    "repeated_estimates",
-    "Drift",
-    "measure_drift",
-    "Fit",
-    "fit_gaussian",
-    "gaussian",
-    "grid",
-    "mass_between",
-    "two_modes",
     "BestOfN",
     "Calibration",
     "Curve",
     "Estimate",
-    "ExactSettings",
-    "ExactWorld",
     "RiseAndFall",
     "SIGNS",
-    "Setting",
-    "TabularPolicy",
     "accuracy_by_category",
     "accuracy_ceiling",
-    "as_preferences",
     "best_of_n",
-    "comparison_probabilities",
-    "best_of_n_curve",
-    "best_of_n_exact_kl",
-    "best_of_n_policy",
     "calibration",
-    "coverage",
-    "draw",
-    "draw_comparisons",
-    "exact_world",
-    "expected",
     "fit_best_of_n_curve",
     "fit_rl_curve",
-    "log_partition",
     "mean_interval",
-    "optimal_policy",
     "paired_difference",
     "proportion",
     "qualitative_signs",
-    "regularized_value",
-    "relabel",
     "rise_and_fall",
-    "sample_scores",
     "smooth",
-    "table_of",
-    "train_against",
-    "train_exact",
-    "train_proxy",
     "to_numpy",
     "win_rate",
 ]

@@ -7,7 +7,7 @@ from .loading import load_policy
 from .modes import evaluating, without_dropout
 from .policy import Policy
 from .rollout import Rollout, last_token
-from .sampling import Samples, draw, sample, truncate
+from .sampling import Samples, draw_tokens, sample, truncate
 from .scoring import EncodedAnswer, answer_logp, encode_answers, score_answers
 from .tokenizer import load_tokenizer, train_tokenizer
 from .transformers_model import TransformersModel
@@ -28,7 +28,7 @@ __all__ = [
     "add_lora",
     "answer_logp",
     "as_messages",
-    "draw",
+    "draw_tokens",
     "encode_answers",
     "evaluating",
     "last_token",

@@ -250,7 +250,7 @@ def _llama3_scaling(frequencies: Tensor, scaling: dict) -> Tensor:
     return keep * frequencies + (1 - keep) * frequencies / scaling["factor"]
 
 
-def turns(angles: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+def cosines_and_sines(angles: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """Cosines and sines (..., D) of angles (..., D/2), as `rotate` wants them."""
     cosine, sine = angles.cos(), angles.sin()
     return torch.cat((cosine, cosine), -1).to(dtype), torch.cat((-sine, sine), -1).to(dtype)
@@ -426,7 +426,7 @@ class Decoder(nn.Module):
         else:
             positions = (attention_mask.cumsum(1) - 1).clamp(min=0)[:, seen:]
         angles = positions[:, None, :, None].float() * self.frequencies
-        return turns(angles, dtype)
+        return cosines_and_sines(angles, dtype)
 
     @classmethod
     def from_pretrained(cls, folder: str | Path) -> Decoder:

@@ -20,8 +20,8 @@ from .decoder import (
     Trunk,
     active_dtype,
     attention_bias,
+    cosines_and_sines,
     rotate,
-    turns,
 )
 
 LARGEST = 20_000_000
@@ -31,7 +31,7 @@ PARTS = {Decoder, Trunk, Block, Attention, MLP, RMSNorm, nn.Linear, nn.Embedding
 """What a decoder is made of."""
 
 
-def next_token_logits(model, length: int):
+def next_token_step(model, length: int):
     """A function (token (B,), seen (B, T + 1), cache) -> logits (B, V), for up to `length` tokens in all.
 
     `seen` is 1 on real tokens so far, the new one included. The weights are those of this moment.
@@ -68,7 +68,7 @@ class JoinedDecoder:
         self.layers = [tuple(matrix.to(self.dtype) for matrix in layer) for layer in layers]
         self.head = (model.lm_head.weight * model.model.norm.weight).to(self.dtype)
         angles = torch.arange(length, device=self.head.device)[:, None] * model.frequencies
-        self.turns = torch.stack(turns(angles, self.embedding.dtype))  # (2, length, D)
+        self.turns = torch.stack(cosines_and_sines(angles, self.embedding.dtype))  # (2, length, D)
 
     def __call__(self, token: Tensor, seen: Tensor, cache: Cache) -> Tensor:
         """Logits (B, V); stores the token's keys and values in the cache."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .modes import forward_passes
-from .next_token import next_token_logits
+from .next_token import next_token_step
 from .turns import Reply, Turns
 
 COMPACT_BELOW = 0.75
@@ -70,7 +70,12 @@ def sample(
     device, rows = token_ids.device, len(token_ids) * samples_per_prompt
     generator = torch.Generator(device).manual_seed(seed) if seed is not None else None
     choose = partial(
-        draw, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, generator=generator
+        draw_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        min_p=min_p,
+        generator=generator,
     )
     turns = Turns(reply, rows, budget, max_replies) if reply is not None else None
     ends = (end_token,) if isinstance(end_token, int) else tuple(end_token)
@@ -114,7 +119,7 @@ def _complete(
 ) -> tuple[Tensor, ...]:
     """The fields of `Samples`, in order."""
     longest = token_ids.shape[1] + result.width
-    cache, next_logits = model.new_cache(len(token_ids), longest), next_token_logits(model, longest)
+    cache, next_logits = model.new_cache(len(token_ids), longest), next_token_step(model, longest)
     logits = model.logits(model.hidden_states(token_ids, attention_mask, cache)[:, -1])
     rows = torch.arange(len(token_ids), device=logits.device).repeat_interleave(per_prompt)
     if per_prompt > 1:
@@ -158,7 +163,7 @@ def _is_one_of(token: Tensor, ends: tuple[int, ...]) -> Tensor:
     return found
 
 
-def draw(
+def draw_tokens(
     logits: Tensor,
     temperature: float = 1.0,
     top_k: int | None = None,

@@ -8,89 +8,28 @@ from .curves import (
     plot_rise_and_fall,
     plot_signs,
 )
-from .direct import plot_displaced, plot_pair_logps
 from .html import Scored, Table, answers_table, coloured_steps
-from .landscape import (
-    plot_budgets,
-    plot_climbs,
-    plot_compass,
-    plot_mirage,
-    plot_plane,
-    plot_radii,
-    plot_recovered,
-    plot_reward_and_value,
-    plot_rose,
-    plot_sweeps,
-    plot_terrain,
-    plot_token_tree,
-    plot_trust,
-    plot_tube,
-)
-from .language import plot_next_token, plot_states, plot_token_strip
-from .policy import (
-    Timeline,
-    objective_curve,
-    plot_ppo_objective,
-    plot_timeline,
-    plot_token_weights,
-    timeline,
-    token_weights,
-)
-from .rewards import (
-    plot_accuracy_bars,
-    plot_calibration,
-    plot_effects,
-    plot_reward_histogram,
-    plot_scatter,
-)
+from .plane import plot_plane
 from .runs import plot_runs
 from .style import COLOURS, CYCLE, figure, use_workbook_style
+from .tree import plot_token_tree
 
 __all__ = [
     "COLOURS",
     "CYCLE",
     "Scored",
     "Table",
-    "Timeline",
     "answers_table",
     "coloured_steps",
     "figure",
-    "objective_curve",
-    "plot_accuracy_bars",
     "plot_bands",
-    "plot_budgets",
-    "plot_calibration",
-    "plot_climbs",
-    "plot_compass",
-    "plot_displaced",
-    "plot_effects",
     "plot_history",
-    "plot_mirage",
-    "plot_next_token",
     "plot_over_optimization",
-    "plot_pair_logps",
     "plot_plane",
-    "plot_ppo_objective",
     "plot_proxy_and_gold",
-    "plot_radii",
-    "plot_recovered",
-    "plot_reward_and_value",
-    "plot_reward_histogram",
     "plot_rise_and_fall",
-    "plot_rose",
     "plot_runs",
-    "plot_scatter",
     "plot_signs",
-    "plot_states",
-    "plot_sweeps",
-    "plot_terrain",
-    "plot_timeline",
-    "plot_token_strip",
     "plot_token_tree",
-    "plot_token_weights",
-    "plot_trust",
-    "plot_tube",
-    "timeline",
-    "token_weights",
     "use_workbook_style",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rlhf_lib.evaluation.build_grid import FILE as GRID
+from rlhf_lib.experiments.build_grid import FILE as GRID
 
 
 @dataclass(frozen=True)

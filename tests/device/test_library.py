@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from rlhf_lib.evaluation import best_of_n, exact_world
+from rlhf_lib.evaluation import best_of_n
+from rlhf_lib.exact import exact_world
 from rlhf_lib.lm import Decoder, DecoderConfig, Policy, encode_answers, load_policy, score_answers
 from rlhf_lib.objectives import policy_loss
 from rlhf_lib.rewards import (

@@ -8,7 +8,7 @@ import transformers
 from transformers import AutoModelForCausalLM
 
 from rlhf_lib.lm import Decoder, DecoderConfig, Policy, TransformersModel, decoder, load_policy
-from rlhf_lib.lm.decoder import turns
+from rlhf_lib.lm.decoder import cosines_and_sines
 from rlhf_lib.lm.transformers_model import SeenTokens
 from rlhf_lib.runtime import data_path
 
@@ -115,7 +115,9 @@ def test_a_decoder_that_is_wrong_about_a_model_steps_aside(tokenizer, tmp_path, 
     """A field that is known but computed otherwise is found when a few tokens are compared."""
     own = make("llama", tokenizer, tmp_path)
     assert isinstance(load_policy(tmp_path, "cpu").model, Decoder)
-    monkeypatch.setattr(decoder, "turns", lambda angles, dtype: turns(angles * 1.1, dtype))
+    monkeypatch.setattr(
+        decoder, "cosines_and_sines", lambda angles, dtype: cosines_and_sines(angles * 1.1, dtype)
+    )
     policy = load_policy(tmp_path, "cpu")
     assert isinstance(policy.model, TransformersModel)
     token_ids = torch.arange(8)[None]

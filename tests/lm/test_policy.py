@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from rlhf_lib.lm import (
     Policy,
     as_messages,
-    draw,
+    draw_tokens,
     load_policy,
     load_tokenizer,
     train_tokenizer,
@@ -151,7 +151,7 @@ def test_truncation_keeps_the_right_tokens():
 
 def test_draws_have_the_distribution():
     logits = torch.tensor([[0.5, 0.3, 0.2]]).log().expand(20_000, 3)
-    token, logp, _ = draw(logits, generator=torch.Generator().manual_seed(0))
+    token, logp, _ = draw_tokens(logits, generator=torch.Generator().manual_seed(0))
     shares = torch.bincount(token, minlength=3) / 20_000
     assert shares.tolist() == pytest.approx([0.5, 0.3, 0.2], abs=0.02)
     assert torch.allclose(logp, logits.gather(1, token[:, None]).squeeze(1))
@@ -161,14 +161,16 @@ def test_a_token_that_is_ruled_out_is_never_drawn():
     """Not even where the random point falls on the very end of the line."""
     never = -torch.inf
     logits = torch.tensor([[never, 0.0, never, 1.0, never]]).expand(50_000, 5)
-    token, logp, sampler_logp = draw(logits, generator=torch.Generator().manual_seed(0))
+    token, logp, sampler_logp = draw_tokens(logits, generator=torch.Generator().manual_seed(0))
     assert set(token.tolist()) == {1, 3} and torch.isfinite(logp).all()
-    token, _, sampler_logp = draw(torch.randn(20_000, 7), temperature=1.3, top_k=2, top_p=0.8)
+    token, _, sampler_logp = draw_tokens(
+        torch.randn(20_000, 7), temperature=1.3, top_k=2, top_p=0.8
+    )
     assert torch.isfinite(sampler_logp).all()
 
 
 def test_logits_that_are_no_numbers_get_through_to_where_they_are_reported():
-    token, logp, _ = draw(torch.full((2, 4), torch.nan))
+    token, logp, _ = draw_tokens(torch.full((2, 4), torch.nan))
     assert (token < 4).all() and logp.isnan().all()
 
 

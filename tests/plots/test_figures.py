@@ -10,9 +10,6 @@ import pytest
 
 from rlhf_lib.evaluation import (
     BestOfN,
-    Estimate,
-    accuracy_by_category,
-    calibration,
     fit_rl_curve,
     smooth,
 )
@@ -23,23 +20,12 @@ from rlhf_lib.plots import (
     answers_table,
     coloured_steps,
     figure,
-    objective_curve,
-    plot_accuracy_bars,
     plot_bands,
-    plot_calibration,
-    plot_effects,
     plot_history,
     plot_over_optimization,
-    plot_ppo_objective,
     plot_proxy_and_gold,
-    plot_reward_histogram,
     plot_rise_and_fall,
-    plot_scatter,
     plot_signs,
-    plot_timeline,
-    plot_token_weights,
-    timeline,
-    token_weights,
     use_workbook_style,
 )
 from rlhf_lib.training import History
@@ -172,117 +158,6 @@ def test_signs_bars():
     axis = plot_signs(before, {"end": {"flattery": 0.9, "repetition": 0.5, "words": 30}}).axes[0]
     assert sorted(p.get_width() for p in axis.patches) == [0.1, 0.2, 0.5, 0.9]
     assert [t.get_text() for t in axis.get_yticklabels()] == ["flattery", "repetition"]
-
-
-def test_calibration_points():
-    found = calibration([0.1, 0.3, 0.9, 1.0], [0, 1, 1, 1], bins=2)
-    axis = plot_calibration(found).axes[0]
-    assert axis.lines[1].get_xdata() == pytest.approx([0.2, 0.95])
-    assert axis.lines[1].get_ydata() == pytest.approx([0.5, 1.0])
-    assert "0.175" in axis.get_title()
-    own = figure()[1]
-    assert plot_calibration(found, own) is own.figure
-
-
-def test_accuracy_bars_with_ceiling():
-    groups = accuracy_by_category([1, 1, 0], [0, 0, 1], ["a", "a", "b"])
-    axis = plot_accuracy_bars(groups, ceiling=0.9, title="held out").axes[0]
-    assert [p.get_width() for p in axis.patches] == pytest.approx([0, 2 / 3, 1])
-    assert any("ceiling" in t.get_text() for t in axis.texts)
-    assert axis.get_xlabel()
-
-
-def test_histogram_counts_every_answer():
-    axis = plot_reward_histogram(np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0])).axes[0]
-    assert sum(p.get_height() for p in axis.patches) == 5
-    assert [t.get_text() for t in axis.get_legend().get_texts()] == ["rejected", "chosen"]
-
-
-def test_effects_and_scatter():
-    axis = plot_effects({"a": Estimate(1, 0.5, 1.5), "b": Estimate(-1, -2, 0)}).axes[0]
-    assert [t.get_text() for t in axis.get_yticklabels()] == ["b", "a"]
-    dots = plot_scatter([1, 2], [3, 4], "x (points)", "y (sd)").axes[0]
-    assert dots.lines[0].get_ydata().tolist() == [3, 4] and dots.get_xlabel() == "x (points)"
-
-
-@pytest.mark.parametrize(
-    ("algorithm", "advantage", "ratio", "objective", "push"),
-    [
-        ("ppo", 2.0, 0.5, 1.0, 1.0),
-        ("ppo", 2.0, 1.5, 2.4, 0.0),
-        ("ppo", -1.0, 1.5, -1.5, -1.5),
-        ("gspo", 1.0, 1.1, 1.1, 1.1),
-        ("cispo", 1.0, 1.5, 1.2 * np.log(1.5), 1.2),
-        ("reinforce", -2.0, 1.5, -2 * np.log(1.5), -2.0),
-    ],
-)
-def test_objective_curve_by_hand(algorithm, advantage, ratio, objective, push):
-    """[PG-1] [PG-2] [PG-3] [PG-4] for a single token."""
-    _, values, slopes = objective_curve(advantage, algorithm, ratios=[ratio])
-    assert (values[0], slopes[0]) == pytest.approx((objective, push))
-
-
-def test_ppo_picture_marks_six_cases():
-    fig = plot_ppo_objective(0.2, 0.28)
-    assert [t.get_text() for axis in fig.axes for t in axis.texts] == list("123456")
-    hollow = [
-        line for axis in fig.axes for line in axis.lines if line.get_markerfacecolor() == "white"
-    ]
-    assert len(hollow) == 2
-    assert fig.axes[0].get_ylabel() == "objective" and fig.axes[2].get_ylabel().startswith("push")
-    assert not any(axis.texts for axis in plot_ppo_objective(algorithm="cispo").axes)
-
-
-@pytest.mark.parametrize(
-    ("mode", "weights", "total"),
-    [("sequence", (1 / 2, 1 / 6), 1.0), ("token", (1 / 4, 1 / 4), 1.0), ("fixed", (0.1, 0.1), 0.4)],
-)
-def test_token_weights_by_hand(mode, weights, total):
-    """[PG-5]: lengths 1 and 3, max_length 5."""
-    table = token_weights([1, 3], mode, 5)
-    assert table[:, 0].tolist() == pytest.approx(weights)
-    assert float(table.sum()) == pytest.approx(total)
-    assert table[0, 1:].tolist() == [0, 0]
-
-
-def test_token_weights_picture():
-    fig = plot_token_weights([2, 4], 8)
-    pictures = [axis.images[0].get_array() for axis in fig.axes[:3]]
-    assert [p[0, 0] for p in pictures] == pytest.approx([1 / 4, 1 / 6, 1 / 16])
-    assert pictures[0].mask[0, 2]
-    assert [t.get_text() for t in fig.axes[0].texts] == ["0.50", "0.50"]
-
-
-def test_timeline_by_hand():
-    """Batches of 2 and 4 s, updates of 1 s. One after the other: 2 + 1 + 4 + 1; one ahead: 2 + 4 + 1."""
-    one = timeline([2, 4], 1)
-    assert one.sampler == [(0, 2, 0), (3, 7, 1)] and one.learner == [(2, 3, 0), (7, 8, 1)]
-    assert one.seconds == 8 and one.utilisation == (6 / 8, 2 / 8)
-    ahead = timeline([2, 4], 1, max_staleness=1)
-    assert ahead.sampler == [(0, 2, 0), (2, 6, 1)] and ahead.seconds == 7
-
-
-@pytest.mark.parametrize("staleness", [0, 1, 2, 5])
-def test_timeline_never_breaks_its_rules(staleness):
-    """No overlaps, no update before its batch, no batch more than `staleness` updates ahead."""
-    line = timeline([3, 1, 4, 1, 5, 9, 2], 2, staleness)
-    for bars in (line.sampler, line.learner):
-        assert all(a[1] <= b[0] for a, b in zip(bars, bars[1:], strict=False))
-    for start, end, batch in line.sampler:
-        assert line.learner[batch][0] >= end
-        done = sum(update_end <= start for _, update_end, _ in line.learner)
-        assert batch - done <= staleness
-    assert line.seconds <= timeline([3, 1, 4, 1, 5, 9, 2], 2, 0).seconds
-
-
-def test_timeline_errors_and_picture():
-    with pytest.raises(ValueError, match="sample_seconds"):
-        timeline([], 1)
-    with pytest.raises(ValueError, match="staleness"):
-        timeline([1], 1, -1)
-    fig = plot_timeline({"synchronous": timeline([2, 4], 1), "ahead": timeline([2, 4], 1, 1)})
-    assert [a.get_title(loc="left") for a in fig.axes] == ["synchronous: 8 s", "ahead: 7 s"]
-    assert len(fig.axes[0].patches) == 4 and fig.axes[-1].get_xlabel() == "seconds"
 
 
 def test_answers_table_escapes_and_has_a_plain_twin():

@@ -1,0 +1,1 @@
+"""Chapter 00, Start here: its exercises, questions, figures, labs and experiments."""

@@ -1,0 +1,1 @@
+"""Chapter 03, Definitions: its exercises, questions, figures, labs and experiments."""

@@ -1,0 +1,1 @@
+"""Chapter 07, Reward modeling: its exercises, questions, figures, labs and experiments."""

@@ -1,0 +1,88 @@
+"""Pictures of reward models: calibration, accuracy by category, histograms, what they react to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...evaluation import Calibration, Estimate, to_numpy
+from ...plots.style import COLOURS, CYCLE, figure
+
+
+def plot_calibration(found: Calibration, axis=None, label: str = "reward model"):
+    """Predicted against observed share of wins, with intervals. Returns the figure."""
+    if axis is None:
+        fig, axis = figure(1, 1, height=3.4, width=4.2)
+    else:
+        fig = axis.figure
+    observed = [e.value for e in found.observed]
+    low = [e.value - e.low for e in found.observed]
+    high = [e.high - e.value for e in found.observed]
+    axis.plot([0, 1], [0, 1], color=COLOURS["neutral"], lw=1, ls=":", label="perfect")
+    axis.errorbar(
+        found.predicted, observed, (low, high), fmt="o-", ms=4, color=CYCLE[0], label=label
+    )
+    axis.set(
+        xlabel="predicted P(first wins)", ylabel="observed share", xlim=(0, 1), ylim=(0, 1),
+        title=f"calibration error {found.error:.3f}",
+    )  # fmt: skip
+    axis.legend(loc="upper left")
+    return fig
+
+
+def plot_accuracy_bars(groups: dict[str, Estimate], ceiling: float | None = None, title: str = ""):
+    """Accuracy with 95% intervals by category; dotted: a coin, dashed: the ceiling. Returns the figure."""
+    names = sorted(groups, key=lambda name: groups[name].value)
+    fig, axis = figure(1, 1, height=0.28 * len(names) + 1.1)
+    values = np.array([groups[n].value for n in names])
+    low = values - [groups[n].low for n in names]
+    high = [groups[n].high for n in names] - values
+    axis.barh(names, values, xerr=(low, high), color=CYCLE[4], error_kw={"lw": 1})
+    axis.axvline(0.5, color=COLOURS["neutral"], ls=":", lw=1)
+    if ceiling is not None:
+        axis.axvline(ceiling, color=COLOURS["gold"], ls="--", lw=1.5)
+        axis.text(
+            ceiling, 1.0, "ceiling of the labels ", color=COLOURS["gold"], fontsize=8.5,
+            ha="right", va="bottom", transform=axis.get_xaxis_transform(),
+        )  # fmt: skip
+    axis.set(xlim=(0, 1), xlabel="share of pairs ordered as the annotator did")
+    axis.set_title(title, loc="left")
+    return fig
+
+
+def plot_reward_histogram(chosen, rejected):
+    """Rewards of chosen and rejected answers. Returns the figure."""
+    fig, axis = figure(1, 1, height=2.9, width=6.2)
+    chosen, rejected = to_numpy(chosen), to_numpy(rejected)
+    bins = np.linspace(min(chosen.min(), rejected.min()), max(chosen.max(), rejected.max()), 30)
+    axis.hist(rejected, bins, alpha=0.6, color=COLOURS["bad"], label="rejected")
+    axis.hist(chosen, bins, alpha=0.6, color=COLOURS["good"], label="chosen")
+    axis.set(xlabel="reward (sd of SFT answers)", ylabel="answers")
+    axis.legend()
+    return fig
+
+
+def plot_effects(
+    effects: dict[str, Estimate], title: str = "", xlabel: str = "change of the reward (sd)"
+):
+    """Mean effect of one change of an answer on its reward, with intervals. Returns the figure."""
+    names = sorted(effects, key=lambda name: effects[name].value)
+    fig, axis = figure(1, 1, height=0.3 * len(names) + 1.1)
+    for row, name in enumerate(names):
+        e = effects[name]
+        colour = COLOURS["good"] if e.value > 0 else COLOURS["bad"]
+        axis.plot([e.low, e.high], [row, row], color=colour, lw=2)
+        axis.plot([e.value], [row], "o", color=colour, ms=6)
+    axis.set_yticks(range(len(names)), names)
+    axis.axvline(0, color=COLOURS["neutral"], lw=1)
+    axis.set(xlabel=xlabel, title=title)
+    return fig
+
+
+def plot_scatter(x: Sequence[float], y: Sequence[float], xlabel: str, ylabel: str, title: str = ""):
+    """Two scores of the same answers. Returns the figure."""
+    fig, axis = figure(1, 1, height=3.4, width=4.6)
+    axis.plot(to_numpy(x), to_numpy(y), "o", ms=3, alpha=0.35, color=CYCLE[0])
+    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
+    return fig

@@ -1,0 +1,1 @@
+"""Chapter 08, Regularization: its exercises, questions, figures, labs and experiments."""

@@ -1,0 +1,1 @@
+"""Chapter 12, Direct alignment: its exercises, questions, figures, labs and experiments."""

@@ -1,0 +1,1 @@
+"""Chapter 18, Over-optimization: its exercises, questions, figures, labs and experiments."""
