@@ -80,7 +80,7 @@ def test_the_models_of_sums_judge_as_their_cards_say():
 
 def test_gold_rises_then_falls_on_every_stored_seed():
     runs = json.loads(data_path("over_optimization", "rise.json").read_text(encoding="utf-8"))
-    assert len(runs) >= 2 and all(run["step"][-1] >= 150 for run in runs)
+    assert len(runs) >= 10 and all(run["step"][-1] >= 150 for run in runs)
     found = summary(runs)
     assert found["rise of gold to its peak, smallest"] > 0.15
     assert found["fall of gold from its peak, smallest"] > 0.3
