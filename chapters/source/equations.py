@@ -27,12 +27,15 @@ NOT_UNIT = {
     "notebooks",
     "chapters.py",
 }  # tests that are about the tags, not the equations
-FAMILIES = {
-    "DF": "Definitions", "SFT": "Fine-tuning", "LS": "The reward landscape", "RM": "Reward models",
-    "KL": "KL divergence", "OPT": "The exact optimum", "REG": "Regularization", "RS": "Rejection sampling",
-    "PG": "Policy gradients", "ADV": "Advantages", "DA": "Direct alignment", "KD": "Distillation",
-    "OO": "Over-optimization",
-}  # fmt: skip
+
+
+def family_names() -> dict[str, str]:
+    """Family of tags -> its name, from the chapters' tables, in reading order."""
+    tables = tomllib.loads((SOURCE / "chapters.toml").read_text(encoding="utf-8"))
+    return {family: name for table in tables.values() for family, name in table["equations"].items()}
+
+
+FAMILIES = {**family_names(), "KD": "Distillation"}  # which the library has and no chapter yet
 
 
 @dataclass(frozen=True)

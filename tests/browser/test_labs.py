@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from .cases import CASES, Case
+from .case import Case
+from .cases import CASES
 from .page import PICTURES
 
 PLAYER = ("play or pause", "stop: back to the start")

@@ -6,10 +6,12 @@ import sys
 
 import pytest
 
-from tests.chapters import ROOT
+from rlhf_lib.workbook.contents import chapters
+from tests.chapters import ROOT, names
 
 FILES = sorted((ROOT / "rlhf_lib").rglob("*.py"))
 ROOMS = sorted(path.parent.name for path in (ROOT / "rlhf_lib").glob("*/__init__.py"))
+WORKBOOK = ROOT / "rlhf_lib" / "workbook"
 HEAVY = ("transformers", "datasets", "pandas", "matplotlib", "plotly", "ipywidgets", "IPython")
 LONGEST = 60
 MEDIAN = 13
@@ -59,10 +61,24 @@ def test_import_of_the_library_is_quick_and_light():
     assert not modules & {"torch", *HEAVY}
 
 
-@pytest.mark.parametrize("room", ROOMS)
+@pytest.mark.parametrize("room", [*ROOMS, "exercises", "labs"])
 def test_rooms_load_heavy_packages_only_when_used(room):
     _, modules = loaded_by(f"rlhf_lib.{room}")
     assert not modules & set(HEAVY)
+
+
+def test_the_workbook_loads_heavy_packages_only_when_used():
+    paths = [path.relative_to(ROOT).with_suffix("") for path in sorted(WORKBOOK.rglob("*.py"))]
+    _, modules = loaded_by(", ".join(".".join(path.parts) for path in paths))
+    assert not modules & set(HEAVY)
+
+
+def test_a_chapter_is_a_table_a_source_and_a_folder_with_tests():
+    """Each of the places names the same chapters, so none is forgotten and none is left behind."""
+    assert sorted(chapters()) == sorted(names())
+    for chapter in chapters():
+        assert (ROOT / "chapters" / "source" / f"{chapter}.py").exists(), chapter
+        assert (ROOT / "tests" / "workbook" / f"ch{chapter}" / "__init__.py").exists(), chapter
 
 
 def calls(tree: ast.AST) -> set[str]:
