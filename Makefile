@@ -34,8 +34,8 @@ $(STAMP): requirements.lock pyproject.toml
 lab: $(STAMP)  ## open JupyterLab at the first chapter (ARGS="--no-browser --port 8899")
 	$(RUN) -m jupyter lab $(LAB) $(ARGS)
 
-test: $(STAMP)  ## everything that CI runs: unit tests, mutation tests, every chapter, every lab
-	$(RUN) -m tests.run
+test: $(STAMP)  ## everything that CI runs: unit tests, mutation tests, every chapter, every lab (ARGS=units: a part)
+	$(RUN) -m tests.run $(ARGS)
 
 browser: $(STAMP)  ## every lab in a real JupyterLab and Chromium, moved by keyboard
 	$(RUN) -m pytest tests/browser

@@ -1,5 +1,8 @@
 """`make test`: unit, project and mutation tests; every chapter, cell by cell; the labs in a browser.
 
+    python -m tests.run                  # all of it
+    python -m tests.run units chapters   # parts
+
 Tests and chapters run side by side, a thread each: work on small models gains little from a second one.
 The labs run alone, since their latency is measured. (`make book` runs one chapter at a time, with all cores.)
 """
@@ -55,25 +58,46 @@ def recorded_seconds(chapter: Path) -> float:
     return build.chapters()[chapter.stem]["seconds"]
 
 
-def main() -> int:
-    """Run all three parts and close with one line that counts them."""
-    print("== unit, project and mutation tests ==", flush=True)
+def units() -> list[tuple[int, int, int]]:
+    """Unit, project and mutation tests, in three processes side by side."""
     apart = ("tests/device",)  # a process of its own: it stands in for parts of torch
     others = ("tests", *(f"--ignore={folder}" for folder in ("tests/browser", *apart, *HALF)))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        parts = (HALF, apart, others)
-        units = list(pool.map(lambda part: run_pytest(*part, threads=1), parts))
-        print(f"\n== chapters, executed by nbval, {AT_ONCE} at a time ==", flush=True)
-        longest_first = sorted(book.chapters(), key=recorded_seconds, reverse=True)
+        return list(pool.map(lambda part: run_pytest(*part, threads=1), (HALF, apart, others)))
+
+
+def chapters() -> list[tuple[int, int, int]]:
+    """Every chapter that there is, the longest first."""
+    print(f"{AT_ONCE} at a time", flush=True)
+    longest_first = sorted(book.chapters(), key=recorded_seconds, reverse=True)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
         runs = pool.map(partial(book.run_chapter, threads=1), longest_first)
-        chapters = (*book.report(runs), 0)
-    print("\n== labs, in a browser ==", flush=True)
-    labs = run_pytest("tests/browser")
-    parts = (*units, chapters, labs)
-    passed, failed, skipped = (sum(numbers) for numbers in zip(*parts, strict=True))
+        return [(*book.report(runs), 0)]
+
+
+def labs() -> list[tuple[int, int, int]]:
+    """The labs in a real browser, alone."""
+    return [run_pytest("tests/browser")]
+
+
+PARTS = {
+    "units": ("unit, project and mutation tests", units),
+    "chapters": ("chapters, executed by nbval", chapters),
+    "labs": ("labs, in a browser", labs),
+}
+
+
+def main(names: list[str]) -> int:
+    """Run these parts, or all, and close with one line that counts them."""
+    found: list[tuple[int, int, int]] = []
+    for name in names or PARTS:
+        title, run = PARTS[name]
+        print(f"\n== {title} ==", flush=True)
+        found += run()
+    passed, failed, skipped = (sum(numbers) for numbers in zip(*found, strict=True))
     print(f"\n{passed} passed, {failed} failed, {skipped} skipped")
     return int(failed > 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))
