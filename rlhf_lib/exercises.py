@@ -5,8 +5,17 @@ silent-bug clinic. `recall("07_reward_modeling")` asks three questions.
 """
 
 from .workbook.contents import all_bugs, clinic, clinic_of, exercise, exercises, in_chapters, recall
-from .workbook.kit.bug import Bug
-from .workbook.kit.exercise import NOT_YET, RIGHT, WRONG, Exercise, Verdict, show_hints
+from .workbook.kit.bug import SOLVED_CASE, Bug
+from .workbook.kit.exercise import (
+    NOT_YET,
+    RIGHT,
+    SOLUTION,
+    WRONG,
+    Exercise,
+    Verdict,
+    show_hints,
+)
+from .workbook.kit.predict import Prediction, predict
 from .workbook.kit.quiz import Quiz
 
 BY_CHAPTER = exercises()
@@ -19,15 +28,19 @@ __all__ = [
     "Bug",
     "Exercise",
     "NOT_YET",
+    "Prediction",
     "Quiz",
     "RECALL",
     "RIGHT",
+    "SOLUTION",
+    "SOLVED_CASE",
     "Verdict",
     "WRONG",
     "all_bugs",
     "clinic",
     "clinic_of",
     "exercise",
+    "predict",
     "recall",
     "show_hints",
 ]

@@ -170,97 +170,40 @@ plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
 # %% [markdown]
 # ## 6. Exercises
 #
-# Write the function, run the cell, run the check. The check names the mistake if it knows it. Hints go from a nudge to nearly all; the solution
-# is folded away under them.
+# Write the function, run the cell, run the check. The check names the mistake if it knows it. Hints open one at a time, from a nudge to nearly all. The solution
+# is folded away under them, under a name of its own: it never touches your function.
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: win rate (easy, 5 minutes)
+# {exercise: win_rate}
 #
 # `scores_a` and `scores_b` (n,) are scores of two models on the same requests. Return how often a beats b, as a number; a tie counts half.
 
-# %% tags=["stub"]
-def win_rate(scores_a, scores_b):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("win_rate").check(win_rate)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Compare elementwise first: you want a vector of wins, ties and losses.
-# 2. A win counts 1, a tie 0.5, a loss 0; then take the mean.
-#
-# </details>
-
 # %% tags=["solution"]
-def win_rate(scores_a, scores_b):
+def solution_win_rate(scores_a, scores_b):
     wins, ties = scores_a > scores_b, scores_a == scores_b
     return (wins.float() + 0.5 * ties.float()).mean().item()
 
-
-exercise("win_rate").check(win_rate).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: which tokens count? (medium, 10 minutes)
+# {exercise: completion_mask}
 #
 # `completion_ids` (B, T) are sampled tokens; after a row's first `end_token` comes padding. Return a float mask (B, T): 1 on the
 # completion's tokens, **its end token included**, 0 on what follows.
 
-# %% tags=["stub"]
-def completion_mask(completion_ids, end_token):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("completion_mask").check(completion_mask)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. For each position ask: has an end token come *before* it?
-# 2. `(ids == end).cumsum(1)` counts the end tokens up to and including each position.
-# 3. Subtract the position's own end token from that count; keep where the result is 0.
-#
-# </details>
-
 # %% tags=["solution"]
-def completion_mask(completion_ids, end_token):
+def solution_completion_mask(completion_ids, end_token):
     is_end = (completion_ids == end_token).long()
     ended_before = is_end.cumsum(1) - is_end
     return (ended_before == 0).double()
 
-
-exercise("completion_mask").check(completion_mask).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: how far has it drifted? (easy, 5 minutes)
+# {exercise: sequence_kl}
 #
 # `logp` and `ref_logp` (B, T) are log-probabilities of the sampled tokens under the policy and under the reference, `mask` (B, T) as above.
 # Return an estimate of the KL divergence of each whole completion, shape (B,).
 
-# %% tags=["stub"]
-def sequence_kl(logp, ref_logp, mask):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("sequence_kl").check(sequence_kl)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The log of p/q of a whole sequence is the sum of the log-ratios of its tokens.
-# 2. Take `logp - ref_logp` per token; set padding to 0; sum over the tokens.
-#
-# </details>
-
 # %% tags=["solution"]
-def sequence_kl(logp, ref_logp, mask):
+def solution_sequence_kl(logp, ref_logp, mask):
     return ((logp - ref_logp) * mask).sum(1)
-
-
-exercise("sequence_kl").check(sequence_kl).assert_right()
 
 # %% [markdown]
 # Your function on real answers: how far from `pocket-sft` are the two policies that we trained?
@@ -268,10 +211,11 @@ exercise("sequence_kl").check(sequence_kl).assert_right()
 # %%
 import torch
 
+kl_of = exercise("sequence_kl").use(sequence_kl)
 for name, trained in (("no KL penalty", policy), ("KL penalty 0.1", careful)):
     rollout = trained.sample(world.prompts(64, seed=9), max_new_tokens=40, seed=0)
     with torch.no_grad():
-        drift = sequence_kl(rollout.logp, sft.logprobs(rollout), rollout.completion_mask)
+        drift = kl_of(rollout.logp, sft.logprobs(rollout), rollout.completion_mask)
     print(f"{name:15s} {drift.mean():6.1f} nats per answer")
 
 # %% [markdown]

@@ -586,148 +586,55 @@ print(f"{vocabulary} tokens; answers of 40 tokens: about 10^{40 * math.log10(voc
 # ## 10. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: the return of a walk [LS-3] (easy, 5 minutes)
+# {exercise: walk_return}
 #
 # `rewards` (walks, steps) and `gamma`. Return the discounted return of each walk, (walks,). The first reward counts in full.
 
-# %% tags=["stub"]
-def walk_return(rewards, gamma):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("walk_return").check(walk_return)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Multiply each column by its power of gamma, then sum over the columns.
-# 2. `gamma ** torch.arange(rewards.shape[1])` are the powers 1, γ, γ², …
-#
-# </details>
-
 # %% tags=["solution"]
-def walk_return(rewards, gamma):
+def solution_walk_return(rewards, gamma):
     return (rewards * gamma ** torch.arange(rewards.shape[1])).sum(1)
 
-
-exercise("walk_return").check(walk_return).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: one Bellman backup [LS-4] (medium, 10 minutes)
+# {exercise: bellman_backup}
 #
 # A map of n places. `probabilities[s, s2]` is the chance that the policy's step from s leads to s2; `rewards` (n,) is paid for stepping *onto* a place; `values` (n,) is what can be collected after that. Return the values (n,) one step earlier.
 
-# %% tags=["stub"]
-def bellman_backup(probabilities, rewards, values, gamma):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("bellman_backup").check(bellman_backup)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. First write what landing on each place is worth: its reward, and the discounted value from there.
-# 2. Then average that over where the step leads: a matrix times a vector.
-#
-# </details>
-
 # %% tags=["solution"]
-def bellman_backup(probabilities, rewards, values, gamma):
+def solution_bellman_backup(probabilities, rewards, values, gamma):
     return probabilities @ (rewards + gamma * values)
 
-
-exercise("bellman_backup").check(bellman_backup).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: better or worse than the policy [LS-6] (easy, 5 minutes)
+# {exercise: advantage_sign}
 #
 # `q` (K,): Q of K possible steps. `probabilities` (K,): how often the policy takes each. Return the sign of each step's advantage: 1, 0 or −1.
 
-# %% tags=["stub"]
-def advantage_sign(q, probabilities):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("advantage_sign").check(advantage_sign)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. V is the mean of Q over the policy's own choice of steps.
-# 2. `torch.sign(q - V)`
-#
-# </details>
-
 # %% tags=["solution"]
-def advantage_sign(q, probabilities):
+def solution_advantage_sign(q, probabilities):
     return torch.sign(q - (probabilities * q).sum())
 
-
-exercise("advantage_sign").check(advantage_sign).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: KL of two step policies [LS-7] (easy, 5 minutes)
+# {exercise: gaussian_kl}
 #
 # `first` and `second` (n, 2): mean steps of two policies in n states; both have the spread `sigma`. Return the KL in each state, (n,), in nats.
 
-# %% tags=["stub"]
-def gaussian_kl(first, second, sigma):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("gaussian_kl").check(gaussian_kl)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Square the difference of the means, sum over x and y.
-# 2. Divide by twice the variance.
-#
-# </details>
-
 # %% tags=["solution"]
-def gaussian_kl(first, second, sigma):
+def solution_gaussian_kl(first, second, sigma):
     return (first - second).square().sum(1) / (2 * sigma**2)
 
-
-exercise("gaussian_kl").check(gaussian_kl).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 5: the tube's radius [LS-8] (medium, 15 minutes)
+# {exercise: tube_radius}
 #
 # How far from the baseline's path can a walker be after `t` steps, if it may spend `budget` nats on each, its steps have the spread `sigma`, and a share `pull` of the distance is made good with each step? Return a number; `pull` may be 0.
 
-# %% tags=["stub"]
-def tube_radius(t, budget, sigma, pull):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("tube_radius").check(tube_radius)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. How long may the difference of the mean steps be for ε nats? Solve [LS-7] for it.
-# 2. Each step the radius first shrinks by the factor (1 − pull), then grows by that length.
-# 3. A loop of t rounds will do.
-#
-# </details>
-
 # %% tags=["solution"]
-def tube_radius(t, budget, sigma, pull):
+def solution_tube_radius(t, budget, sigma, pull):
     radius = 0.0
     for _ in range(t):
         radius = (1 - pull) * radius + sigma * math.sqrt(2 * budget)
     return radius
 
-
-exercise("tube_radius").check(tube_radius).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 6: find the bug in a KL penalty (medium, 10 minutes)
+# {exercise: penalised_rewards}
 #
 # A colleague's walker is meant to be held near the baseline by a penalty in the reward: each step pays β times an estimate of its KL. With this function the KL *grows* with β:
 #
@@ -738,28 +645,9 @@ exercise("tube_radius").check(tube_radius).assert_right()
 #
 # All three are (walks, steps): rewards, log-probabilities of the steps taken under the policy, and under the baseline. Write it as it should be. (Making the penalty positive is not yet making it right: its mean must be the KL.)
 
-# %% tags=["stub"]
-def penalised_rewards(rewards, logp, base_logp, beta):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("penalised_rewards").check(penalised_rewards)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. KL(policy ‖ baseline) is the mean of logp − base_logp over the policy's own steps. Is that what the code subtracts?
-# 2. What does it pay for a step that the baseline finds unlikely?
-# 3. An absolute value would hide the fault: a single log-ratio may be negative, and only so is their mean the KL.
-#
-# </details>
-
 # %% tags=["solution"]
-def penalised_rewards(rewards, logp, base_logp, beta):
+def solution_penalised_rewards(rewards, logp, base_logp, beta):
     return rewards - beta * (logp - base_logp)
-
-
-exercise("penalised_rewards").check(penalised_rewards).assert_right()
 
 # %% [markdown]
 # ## 11. What this chapter claimed

@@ -573,151 +573,57 @@ plot_token_strip(rows, "nats", highest=6);
 # ## 11. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: the log-probability of an answer [DF-1] (medium, 15 minutes)
+# {exercise: my_answer_logp}
 #
 # `logits` (B, T, V) of a model that has read `token_ids` (B, T); `mask` (B, T) is 1 on the tokens of the answer, 0 on the prompt before it and the padding behind. Return $\log p(\text{answer} \mid \text{prompt})$ of each row, (B,).
 
-# %% tags=["stub"]
-def my_answer_logp(logits, token_ids, mask):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("my_answer_logp").check(my_answer_logp)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Three steps: log_softmax over the vocabulary; pick the token that came next; sum under the mask.
-# 2. `logp[:, :-1]` predicts `token_ids[:, 1:]`; the mask of what is predicted is `mask[:, 1:]`.
-# 3. `logp[:, :-1].gather(-1, token_ids[:, 1:, None]).squeeze(-1)` picks one number a position.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_answer_logp(logits, token_ids, mask):
+def solution_answer_logp(logits, token_ids, mask):
     logp = logits.log_softmax(-1)[:, :-1]
     taken = logp.gather(-1, token_ids[:, 1:, None]).squeeze(-1)
     return (taken * mask[:, 1:]).sum(1)
 
-
-exercise("my_answer_logp").check(my_answer_logp).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: perplexity [DF-2] (easy, 5 minutes)
+# {exercise: my_perplexity}
 #
 # `logp` (B, T) of the tokens that came, `mask` (B, T) on those that count. Return the perplexity of the whole batch, a number.
 
-# %% tags=["stub"]
-def my_perplexity(logp, mask):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_perplexity").check(my_perplexity)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. First one number: the mean of −logp over the tokens under the mask.
-# 2. Then its exponential.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_perplexity(logp, mask):
+def solution_perplexity(logp, mask):
     return torch.exp(-(logp * mask).sum() / mask.sum())
 
-
-exercise("my_perplexity").check(my_perplexity).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: top-p [DF-3] (hard, 15 minutes)
+# {exercise: my_nucleus}
 #
 # `probabilities` (B, V) and a number `top_p`. Keep in each row the smallest set of likeliest tokens whose probabilities sum to `top_p` or more; renormalise; return (B, V).
 
-# %% tags=["stub"]
-def my_nucleus(probabilities, top_p):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_nucleus").check(my_nucleus)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Sort each row in descending order and look at the running sum.
-# 2. A token is kept if the sum of the likelier tokens *before* it is still below `top_p`.
-# 3. `ordered.cumsum(-1) - ordered` is that sum; `torch.zeros_like(p).scatter(-1, order, kept)` puts the kept ones back to their places. Then divide by the row's sum.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_nucleus(probabilities, top_p):
+def solution_nucleus(probabilities, top_p):
     ordered, order = probabilities.sort(descending=True, dim=-1)
     before = ordered.cumsum(-1) - ordered
     kept = torch.where(before < top_p, ordered, 0.0)
     out = torch.zeros_like(probabilities).scatter(-1, order, kept)
     return out / out.sum(-1, keepdim=True)
 
-
-exercise("my_nucleus").check(my_nucleus).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: cross-entropy [DF-5] (easy, 10 minutes)
+# {exercise: my_cross_entropy}
 #
 # `p` and `q` (B, V) are probabilities (not logits), all positive. Return the cross-entropy $H(p, q)$ of each row in nats, (B,).
 
-# %% tags=["stub"]
-def my_cross_entropy(p, q):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_cross_entropy").check(my_cross_entropy)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The mean of −log q(v), where v is drawn from p.
-# 2. A mean over draws from p is a sum with the weights p.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_cross_entropy(p, q):
+def solution_cross_entropy(p, q):
     return -(p * q.log()).sum(-1)
 
-
-exercise("my_cross_entropy").check(my_cross_entropy).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 5: value and advantages [DF-7] [DF-8] [DF-9] (medium, 10 minutes)
+# {exercise: my_backup}
 #
 # S states with A actions each: `rewards` (S, A) of the actions, `next_values` (S, A) of the states they lead to, `policy` (S, A), and a discount. Return two tensors: V (S,) and the advantages (S, A).
 
-# %% tags=["stub"]
-def my_backup(rewards, next_values, policy, gamma):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_backup").check(my_backup)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Q first, (S, A): the reward now and the discounted value of where the action leads.
-# 2. V is the policy's mean of Q, (S,). Then subtract it from each row of Q.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_backup(rewards, next_values, policy, gamma):
+def solution_backup(rewards, next_values, policy, gamma):
     q = rewards + gamma * next_values
     v = (policy * q).sum(1)
     return v, q - v[:, None]
-
-
-exercise("my_backup").check(my_backup).assert_right()
 
 # %% [markdown]
 # ## 12. The silent-bug clinic
@@ -761,13 +667,13 @@ case.check(my_test)
 # </details>
 
 # %% tags=["solution"]
-def my_test(loss):
+def solution_test(loss):
     logits, ids = torch.zeros(1, 3, 4), torch.tensor([[0, 1, 2]])
     logits[0, 0, 1] = logits[0, 1, 2] = 50.0
     assert loss(logits, ids) < 1e-4, "a sure and right prediction costs nothing"
 
 
-case.check(my_test).assert_right()
+case.check_solution(solution_test)
 
 # %% [markdown]
 # One more case of this chapter, for you to take: `clinic("unlearned_end")`, *Answers that never end* (its curves take ten seconds). `.curves()`, `.quiz`, `.check(my_test)`, `.hint(1)` work as above.

@@ -430,147 +430,54 @@ fig.legend(loc="outside upper center", ncols=3);
 # ## 15. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: the loss [RM-1] (easy, 10 minutes)
+# {exercise: my_bradley_terry_loss}
 #
 # Write the Bradley-Terry loss for `chosen` and `rejected` (B,). It must survive rewards of ±100.
 
-# %% tags=["stub"]
-def my_bradley_terry_loss(chosen, rejected):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("my_bradley_terry_loss").check(my_bradley_terry_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. P(chosen wins) is sigmoid(chosen − rejected). What is the negative log-likelihood of that?
-# 2. `torch.nn.functional.logsigmoid` is the stable form of log(sigmoid(x)).
-#
-# </details>
-
 # %% tags=["solution"]
-def my_bradley_terry_loss(chosen, rejected):
+def solution_bradley_terry_loss(chosen, rejected):
     return -torch.nn.functional.logsigmoid(chosen - rejected).mean()
 
-
-exercise("my_bradley_terry_loss").check(my_bradley_terry_loss).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: where the reward sits (medium, 10 minutes)
+# {exercise: reward_at_end}
 #
 # `token_scores` (B, T) holds the head's output at each token, `mask` (B, T) is 1 on real tokens and 0 on the padding at the right. Return the reward of each completion, (B,).
 
-# %% tags=["stub"]
-def reward_at_end(token_scores, mask):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("reward_at_end").check(reward_at_end)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. `mask.sum(1)` is the number of real tokens of each row.
-# 2. Index with two tensors at once: `scores[torch.arange(B), last]`.
-#
-# </details>
-
 # %% tags=["solution"]
-def reward_at_end(token_scores, mask):
+def solution_reward_at_end(token_scores, mask):
     last = mask.sum(1).long() - 1
     return token_scores[torch.arange(len(mask)), last]
 
-
-exercise("reward_at_end").check(reward_at_end).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: the ceiling (medium, 10 minutes)
+# {exercise: accuracy_ceiling}
 #
 # `gaps` (n,) are true differences in perceived utility, `temperature` is the annotators' noise. Return the best accuracy that any model can reach, as a number.
 
-# %% tags=["stub"]
-def accuracy_ceiling(gaps, temperature):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("accuracy_ceiling").check(accuracy_ceiling)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. An annotator prefers the first answer with p = sigmoid(gap / temperature).
-# 2. If you know p, how often is your best guess right? (p = 0.3: say no, right 7 times in 10.)
-#
-# </details>
-
 # %% tags=["solution"]
-def accuracy_ceiling(gaps, temperature):
+def solution_accuracy_ceiling(gaps, temperature):
     p = torch.sigmoid(gaps / temperature)
     return torch.maximum(p, 1 - p).mean().item()
 
-
-exercise("accuracy_ceiling").check(accuracy_ceiling).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: ranking K answers [RM-3] (hard, 15 minutes)
+# {exercise: my_plackett_luce_loss}
 #
 # Write the Plackett-Luce loss for `rewards` (B, K), columns from best to worst.
 
-# %% tags=["stub"]
-def my_plackett_luce_loss(rewards):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_plackett_luce_loss").check(my_plackett_luce_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The best is drawn first: log P = r₁ − logsumexp(all). Then the second from the rest.
-# 2. Loop over k and use `torch.logsumexp(rewards[:, k:], dim=1)`.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_plackett_luce_loss(rewards):
+def solution_plackett_luce_loss(rewards):
     places = range(rewards.shape[1])
     return sum(torch.logsumexp(rewards[:, k:], 1) - rewards[:, k] for k in places).mean()
 
-
-exercise("my_plackett_luce_loss").check(my_plackett_luce_loss).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 5: the outcome loss on a ragged batch [RM-5] (medium, 15 minutes)
+# {exercise: my_outcome_loss}
 #
 # `logits` and `mask` (B, T), `correct` (B,). Mean over each answer's real tokens, then over answers.
 
-# %% tags=["stub"]
-def my_outcome_loss(logits, correct, mask):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_outcome_loss").check(my_outcome_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Every token of an answer has the same label.
-# 2. `binary_cross_entropy_with_logits(..., reduction="none")` gives the loss of each token.
-# 3. Mean over each row's real tokens, then over rows.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_outcome_loss(logits, correct, mask):
+def solution_outcome_loss(logits, correct, mask):
     labels = correct[:, None].expand_as(logits)
     losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     return ((losses * mask).sum(1) / mask.sum(1)).mean()
-
-
-exercise("my_outcome_loss").check(my_outcome_loss).assert_right()
 
 # %% [markdown]
 # ## 16. The silent-bug clinic
@@ -613,13 +520,13 @@ case.check(my_test)
 # </details>
 
 # %% tags=["solution"]
-def my_test(loss):
+def solution_test(loss):
     chosen, rejected = torch.tensor([2.0, 0.0]), torch.tensor([0.0, 2.0])
     by_hand = (math.log1p(math.exp(-2)) + math.log1p(math.exp(2))) / 2
     assert abs(float(loss(chosen, rejected)) - by_hand) < 1e-4, "one right, one wrong"
 
 
-case.check(my_test).assert_right()
+case.check_solution(solution_test)
 
 # %% [markdown]
 # Two more cases of this chapter, for you to take: `clinic("upside_down_loss")`, *A reward model that dislikes what people like*, and `clinic("identical_pairs")`, *The accuracy that will not rise*. `.curves()`, `.quiz`, `.check(my_test)` and `.hint(1)` work as above.

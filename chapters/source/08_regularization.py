@@ -694,12 +694,12 @@ case.check(my_test)
 # </details>
 
 # %% tags=["solution"]
-def my_test(total):
+def solution_test(total):
     zero, logp, ref_logp = torch.zeros(1), torch.tensor([-1.0]), torch.tensor([-3.0])
     assert total(zero, logp, ref_logp, 0.5) < 0, "drift must cost"
 
 
-case.check(my_test).assert_right()
+case.check_solution(solution_test)
 
 # %%
 spikes = clinic("k3_reversed")
@@ -717,12 +717,12 @@ def my_second_test(estimate):
 spikes.check(my_second_test)
 
 # %% tags=["solution"]
-def my_second_test(estimate):
+def solution_second_test(estimate):
     found = (pi.exp() * estimate(pi, ref)).sum()  # π and reference of section 2
     assert abs(found - exact_kl(pi, ref)) < 1e-4, "its mean under the policy must be the KL"
 
 
-spikes.check(my_second_test).assert_right()
+spikes.check_solution(solution_second_test)
 
 # %%
 direction = clinic("kl_direction")
@@ -740,133 +740,58 @@ def my_third_test(kl):
 direction.check(my_third_test)
 
 # %% tags=["solution"]
-def my_third_test(kl):
+def solution_third_test(kl):
     policy, reference = torch.tensor([[0.9, 0.1]]).log(), torch.tensor([[0.5, 0.5]]).log()
     by_hand = 0.9 * math.log(1.8) + 0.1 * math.log(0.2)
     assert abs(kl(policy, reference)[0] - by_hand) < 1e-4, "it is weighed by the policy"
 
 
-direction.check(my_third_test).assert_right()
+direction.check_solution(solution_third_test)
 
 # %% [markdown]
 # ## 15. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: KL in the reward, token by token (easy, 10 minutes)
+# {exercise: my_token_rewards}
 #
 # PPO wants a reward for each token. `rewards` (B,), `logp`, `ref_logp`, `mask` (B, T), padding at the right. Return (B, T): minus β times the log-ratio at each real token, plus the answer's reward at its last real token.
 
-# %% tags=["stub"]
-def my_token_rewards(rewards, logp, ref_logp, mask, beta):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("my_token_rewards").check(my_token_rewards)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Start from `-beta * (logp - ref_logp) * mask`.
-# 2. `mask.sum(1).long() - 1` is the column of each answer's last token.
-# 3. `out[torch.arange(B), last] += rewards`, on a tensor that you made yourself.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_token_rewards(rewards, logp, ref_logp, mask, beta):
+def solution_token_rewards(rewards, logp, ref_logp, mask, beta):
     out = -beta * (logp - ref_logp) * mask
     last = mask.sum(1).long() - 1
     out[torch.arange(len(mask)), last] += rewards
     return out
 
-
-exercise("my_token_rewards").check(my_token_rewards).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: One step of the KL controller [KL-3] (easy, 10 minutes)
+# {exercise: my_controller_step}
 #
 # All arguments are numbers. Return the new coefficient after `n` samples with a mean KL of `kl`.
 
-# %% tags=["stub"]
-def my_controller_step(coefficient, kl, target, n, horizon):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_controller_step").check(my_controller_step)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The relative error is kl / target − 1; clip it to 0.2 either way.
-# 2. Multiply the coefficient by 1 + error · n / horizon.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_controller_step(coefficient, kl, target, n, horizon):
+def solution_controller_step(coefficient, kl, target, n, horizon):
     error = min(0.2, max(-0.2, kl / target - 1))
     return coefficient * (1 + error * n / horizon)
 
-
-exercise("my_controller_step").check(my_controller_step).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: Both directions of the KL [KL-2] (medium, 10 minutes)
+# {exercise: my_two_kls}
 #
 # `logits`, `ref_logits` (B, V). Return two tensors (B,): the reverse KL(policy ‖ reference), then the forward KL(reference ‖ policy).
 
-# %% tags=["stub"]
-def my_two_kls(logits, ref_logits):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_two_kls").check(my_two_kls)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. A KL is weighed by its first argument: KL(p ‖ q) = sum of p (log p − log q).
-# 2. Take `log_softmax` of both, then sum over the last dimension only.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_two_kls(logits, ref_logits):
+def solution_two_kls(logits, ref_logits):
     p, q = logits.log_softmax(-1), ref_logits.log_softmax(-1)
     return (p.exp() * (p - q)).sum(-1), (q.exp() * (q - p)).sum(-1)
 
-
-exercise("my_two_kls").check(my_two_kls).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: PPO-ptx, a loss that remembers [REG-1] (medium, 10 minutes)
+# {exercise: my_ptx_loss}
 #
 # `logp`, `mask` (B, T) and `advantages` (B,) of answers; `document_logp` (D, L) of document tokens. Return the REINFORCE loss of chapter 11 plus `coefficient` times the mean negative log-likelihood of the documents.
 
-# %% tags=["stub"]
-def my_ptx_loss(logp, advantages, mask, document_logp, coefficient):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_ptx_loss").check(my_ptx_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The first term: sum over an answer's tokens, mean over answers, minus sign.
-# 2. The second: `-coefficient * document_logp.mean()`. No advantage, no mask.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_ptx_loss(logp, advantages, mask, document_logp, coefficient):
+def solution_ptx_loss(logp, advantages, mask, document_logp, coefficient):
     reinforce = -(advantages[:, None] * logp * mask).sum(1).mean()
     return reinforce - coefficient * document_logp.mean()
-
-
-exercise("my_ptx_loss").check(my_ptx_loss).assert_right()
 
 # %% [markdown]
 # ## 16. What this chapter claimed

@@ -517,123 +517,46 @@ print(f"largest difference of a reward: {same:.1e}")
 # ## 11. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: The best answer to each prompt [RS-1] (easy, 5 minutes)
+# {exercise: my_best_per_prompt}
 #
 # `rewards` (M, N): a row a prompt. Return the column of the best answer in each row, as a tensor (M,) of whole numbers.
 
-# %% tags=["stub"]
-def my_best_per_prompt(rewards):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("my_best_per_prompt").check(my_best_per_prompt)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. One number a row: the column of the largest reward.
-# 2. `argmax` over dimension 1.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_best_per_prompt(rewards):
+def solution_best_per_prompt(rewards):
     return rewards.argmax(dim=1)
 
-
-exercise("my_best_per_prompt").check(my_best_per_prompt).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: The best answers of all [RS-2] (medium, 10 minutes)
+# {exercise: my_top_overall}
 #
 # `rewards` (M, N) and a number `keep`. Return a list of `keep` pairs `(row, column)`, the best one first. No rewards are equal but in the book's matrix, where the earlier place goes first.
 
-# %% tags=["stub"]
-def my_top_overall(rewards, keep):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_top_overall").check(my_top_overall)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Flatten, sort from the best down, take the first `keep` places.
-# 2. `divmod(place, N)` gives `(row, column)`, because a row has N places.
-# 3. `argsort(descending=True, stable=True)` keeps the order of equal rewards; `.tolist()` makes whole numbers.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_top_overall(rewards, keep):
+def solution_top_overall(rewards, keep):
     places = rewards.flatten().argsort(descending=True, stable=True)[:keep]
     return [divmod(place, rewards.shape[1]) for place in places.tolist()]
 
-
-exercise("my_top_overall").check(my_top_overall).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: Best-of-n without drawing again (hard, 20 minutes)
+# {exercise: my_best_of_n}
 #
 # `rewards` (N,) of answers to one prompt, and n. Return the mean, over all subsets of n answers, of the subset's best reward. Don't list the subsets: there are too many. The formula stands in section 5.
 
-# %% tags=["stub"]
-def my_best_of_n(rewards, n):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_best_of_n").check(my_best_of_n)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Sort. When is the k-th lowest answer the best of a subset of n? When the other n − 1 are below it.
-# 2. Of all C(N, n) subsets, C(k − 1, n − 1) have the k-th lowest (k from 1) as their best.
-# 3. `math.comb(k, n - 1)` with k from 0 over the sorted rewards, divided by `math.comb(N, n)`.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_best_of_n(rewards, n):
+def solution_best_of_n(rewards, n):
     total = 0.0
     for k, reward in enumerate(rewards.sort().values.tolist()):
         total += math.comb(k, n - 1) * reward
     return total / math.comb(len(rewards), n)
 
-
-exercise("my_best_of_n").check(my_best_of_n).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: KL of best-of-n, exactly [OPT-5] (hard, 20 minutes)
+# {exercise: my_exact_kl}
 #
 # `p` (K,): probabilities of the answers, sorted from the worst to the best, no ties. Return KL(best-of-n ‖ p) in nats, as a number.
 
-# %% tags=["stub"]
-def my_exact_kl(p, n):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_exact_kl").check(my_exact_kl)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The best of n is answer k or a worse one if all n draws are: probability $(p_1 + \dots + p_k)^n$.
-# 2. So answer k itself wins with the difference of two such powers.
-# 3. `q = a**n - (a - p)**n` with `a = p.cumsum(0)`; then the sum of `q * log(q / p)`.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_exact_kl(p, n):
+def solution_exact_kl(p, n):
     upto = p.cumsum(0)
     won = upto**n - (upto - p).clamp(min=0) ** n
     return (won * (won / p).log()).sum().item()
-
-
-exercise("my_exact_kl").check(my_exact_kl).assert_right()
 
 # %% [markdown]
 # ## 12. The silent-bug clinic
@@ -672,12 +595,12 @@ case.check(my_test)
 # </details>
 
 # %% tags=["solution"]
-def worst_test(select):
+def solution_worst_test(select):
     found = select(torch.tensor([[0.1, 0.9, 0.3], [0.8, 0.2, 0.0]]), 2)
     assert {tuple(place) for place in found} == {(0, 1), (1, 0)}, "0.9 and 0.8 are the best two"
 
 
-case.check(worst_test).assert_right()
+case.check_solution(solution_worst_test)
 
 # %% [markdown]
 # The second case: nothing falls, it only fails to rise as it should.
@@ -708,13 +631,13 @@ second.check(my_second_test)
 # </details>
 
 # %% tags=["solution"]
-def layout_test(select):
+def solution_layout_test(select):
     rewards = torch.zeros(3, 2)
     rewards[1, 0] = 1.0
     assert [tuple(place) for place in select(rewards, 1)] == [(1, 0)], "the one good answer"
 
 
-second.check(layout_test).assert_right()
+second.check_solution(solution_layout_test)
 
 # %% [markdown]
 # ## 13. What this chapter claimed

@@ -471,144 +471,53 @@ fig.supylabel("gold utility (points)", fontsize=9);
 # ## 13. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: The REINFORCE loss [PG-1] (easy, 10 minutes)
+# {exercise: my_reinforce_loss}
 #
 # `logp` and `mask` (B, T), `advantages` (B,). Sum over an answer's tokens, mean over answers.
 
-# %% tags=["stub"]
-def my_reinforce_loss(logp, advantages, mask):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("my_reinforce_loss").check(my_reinforce_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. One advantage per sequence, one log-probability per token: broadcast (B, 1) over (B, T).
-# 2. Sum advantage × logp over the real tokens of a row, mean over rows, minus sign.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_reinforce_loss(logp, advantages, mask):
+def solution_reinforce_loss(logp, advantages, mask):
     return -(advantages[:, None] * logp * mask).sum(1).mean()
 
-
-exercise("my_reinforce_loss").check(my_reinforce_loss).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: Leave one out [ADV-1] (medium, 10 minutes)
+# {exercise: my_rloo_advantages}
 #
 # `rewards` (N, G): N prompts, G answers each. Return RLOO's advantages, (N, G).
 
-# %% tags=["stub"]
-def my_rloo_advantages(rewards):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_rloo_advantages").check(my_rloo_advantages)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The mean of the others is (sum of the row − own reward) / (G − 1).
-# 2. `rewards.sum(1, keepdim=True)` keeps the shape that broadcasts over the row.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_rloo_advantages(rewards):
+def solution_rloo_advantages(rewards):
     others = (rewards.sum(1, keepdim=True) - rewards) / (rewards.shape[1] - 1)
     return rewards - others
 
-
-exercise("my_rloo_advantages").check(my_rloo_advantages).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: k3 [KL-1] (medium, 10 minutes)
+# {exercise: my_k3}
 #
 # `logp` and `ref_logp` (B, T) of tokens that the *policy* drew. Return k3 per token. The last case of the check has tiny differences: mind the cancellation. (A published reference implementation has the sign of the log-ratio the wrong way round; the check will tell you
 # if you have made the same slip.)
 
-# %% tags=["stub"]
-def my_k3(logp, ref_logp):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_k3").check(my_k3)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Write D = logp − ref_logp. k3 adds to k1 something of expectation 0: exp(−D) − 1.
-# 2. `torch.expm1(x)` is exp(x) − 1 without cancellation.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_k3(logp, ref_logp):
+def solution_k3(logp, ref_logp):
     difference = logp - ref_logp
     return torch.expm1(-difference) + difference
 
-
-exercise("my_k3").check(my_k3).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: PPO's loss [PG-2] (medium, 15 minutes)
+# {exercise: my_ppo_loss}
 #
 # `logp`, `old_logp`, `mask` (B, T), `advantages` (B,), `clip` a number. One mean over all real tokens.
 
-# %% tags=["stub"]
-def my_ppo_loss(logp, old_logp, advantages, mask, clip):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_ppo_loss").check(my_ppo_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. ratio = exp(logp − old_logp), shape (B, T); `advantages[:, None]` broadcasts over it.
-# 2. `torch.minimum(ratio * A, ratio.clamp(1 - clip, 1 + clip) * A)` is the objective per token.
-# 3. Mean over all real tokens, then the minus sign.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_ppo_loss(logp, old_logp, advantages, mask, clip):
+def solution_ppo_loss(logp, old_logp, advantages, mask, clip):
     ratio, a = (logp - old_logp).exp(), advantages[:, None]
     objective = torch.minimum(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a)
     return -(objective * mask).sum() / mask.sum()
 
-
-exercise("my_ppo_loss").check(my_ppo_loss).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 5: GAE [ADV-4] (hard, 20 minutes)
+# {exercise: my_gae}
 #
 # `rewards`, `values`, `mask` (B, T), padding at the right. Return the advantages (B, T), 0 on padding. After the last real token the value is 0.
 
-# %% tags=["stub"]
-def my_gae(rewards, values, mask, gamma, lam):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_gae").check(my_gae)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Walk backwards over t. Keep two things: the next value and the next advantage.
-# 2. delta = r_t + γ V_next − V_t;  A = delta + γ λ A_next.
-# 3. Multiply A by `mask[:, t]`, and the values by the mask before the loop: then padding contributes 0.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_gae(rewards, values, mask, gamma, lam):
+def solution_gae(rewards, values, mask, gamma, lam):
     values = values * mask
     advantage = next_value = torch.zeros_like(rewards[:, 0])
     columns = []
@@ -618,9 +527,6 @@ def my_gae(rewards, values, mask, gamma, lam):
         next_value = values[:, t]
         columns.append(advantage)
     return torch.stack(columns[::-1], dim=1)
-
-
-exercise("my_gae").check(my_gae).assert_right()
 
 # %% [markdown]
 # ## 14. The silent-bug clinic
@@ -663,12 +569,12 @@ case.check(my_test)
 # </details>
 
 # %% tags=["solution"]
-def my_test(advantages):
+def solution_test(advantages):
     rewards = torch.tensor([5.0, 5.0, 5.0, -5.0, -5.0, -5.0])
     assert advantages(rewards, 3).abs().max() == 0, "alike within each request: no advantage"
 
 
-case.check(my_test).assert_right()
+case.check_solution(solution_test)
 
 # %% [markdown]
 # Two more cases of this chapter, for you to take: `clinic("clip_maximum")` and `clinic("ratio_to_reference")`, both about PPO (a second each). `.curves()`, `.quiz`, `.check(my_test)` and `.hint(1)` work as above.

@@ -679,126 +679,49 @@ for name, values in versus.items():
 # ## 14. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: The DPO loss [DA-2] (easy, 10 minutes)
+# {exercise: my_dpo_loss}
 #
 # `pc`, `pr`, `rc`, `rr` (B,): log-probabilities, sums over tokens, of the policy and the reference for the chosen and the rejected answers. Return the mean loss.
 
-# %% tags=["stub"]
-def my_dpo_loss(pc, pr, rc, rr, beta):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("my_dpo_loss").check(my_dpo_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The implicit reward of an answer is beta times policy minus reference.
-# 2. It is chapter 07's Bradley-Terry loss on two implicit rewards.
-# 3. `-F.logsigmoid(beta * ((pc - rc) - (pr - rr))).mean()`, with `torch.nn.functional` as `F`.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_dpo_loss(pc, pr, rc, rr, beta):
+def solution_dpo_loss(pc, pr, rc, rr, beta):
     h = (pc - rc) - (pr - rr)
     return -torch.nn.functional.logsigmoid(beta * h).mean()
 
-
-exercise("my_dpo_loss").check(my_dpo_loss).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: The gradient's weight (medium, 15 minutes)
+# {exercise: my_dpo_gradient}
 #
 # Same arguments. Return the derivatives of the mean loss in `pc` and in `pr`, two tensors (B,), without autograd.
 
-# %% tags=["stub"]
-def my_dpo_gradient(pc, pr, rc, rr, beta):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_dpo_gradient").check(my_dpo_gradient)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The derivative of −log σ(x) is −σ(−x).
-# 2. x = βh, and h has `pc` with +1 and `pr` with −1 in it.
-# 3. `weight = beta * torch.sigmoid(-beta * h) / B`; return `-weight, weight`.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_dpo_gradient(pc, pr, rc, rr, beta):
+def solution_dpo_gradient(pc, pr, rc, rr, beta):
     h = (pc - rc) - (pr - rr)
     weight = beta * torch.sigmoid(-beta * h) / len(pc)
     return -weight, weight
 
-
-exercise("my_dpo_gradient").check(my_dpo_gradient).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: IPO from tokens [DA-4] (medium, 15 minutes)
+# {exercise: my_ipo_loss}
 #
 # `chosen` (B, T) and `rejected` (B, S): log-ratios $\log\pi_\theta/\pi_{ref}$ of the tokens. The masks of the same shapes are 1.0 on the answers' tokens and 0.0 on padding. Return the mean loss, with log-ratios averaged over each answer's own tokens.
 
-# %% tags=["stub"]
-def my_ipo_loss(chosen, rejected, chosen_mask, rejected_mask, beta):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_ipo_loss").check(my_ipo_loss)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. One number for each answer: the mean of its log-ratios over the tokens that the mask marks.
-# 2. Chosen minus rejected, minus 1 / (2β); squared; the mean over pairs.
-# 3. `(x * mask).sum(1) / mask.sum(1)` for both.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_ipo_loss(chosen, rejected, chosen_mask, rejected_mask, beta):
+def solution_ipo_loss(chosen, rejected, chosen_mask, rejected_mask, beta):
     def mean(x, mask):
         return (x * mask).sum(1) / mask.sum(1)
 
     h = mean(chosen, chosen_mask) - mean(rejected, rejected_mask)
     return (h - 1 / (2 * beta)).square().mean()
 
-
-exercise("my_ipo_loss").check(my_ipo_loss).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: How many pairs are displaced? (easy, 10 minutes)
+# {exercise: my_displaced_share}
 #
 # Log-probabilities (B,) of the chosen and the rejected answers, before and after training. Return, as a number, the share of pairs whose chosen answer fell although the margin (chosen minus rejected) grew.
 
-# %% tags=["stub"]
-def my_displaced_share(before_chosen, before_rejected, after_chosen, after_rejected):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("my_displaced_share").check(my_displaced_share)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Two conditions for each pair: the chosen answer fell, and chosen minus rejected grew.
-# 2. Combine them with `&`, and take the mean as a number.
-#
-# </details>
-
 # %% tags=["solution"]
-def my_displaced_share(before_chosen, before_rejected, after_chosen, after_rejected):
+def solution_displaced_share(before_chosen, before_rejected, after_chosen, after_rejected):
     fell = after_chosen < before_chosen
     wider = after_chosen - after_rejected > before_chosen - before_rejected
     return (fell & wider).double().mean().item()
-
-
-exercise("my_displaced_share").check(my_displaced_share).assert_right()
 
 # %% [markdown]
 # ## 15. The silent-bug clinic
@@ -837,7 +760,7 @@ case.check(my_test)
 # </details>
 
 # %% tags=["solution"]
-def still_test(make_reference):
+def solution_still_test(make_reference):
     moving = TabularPolicy(torch.zeros(1, 2))
     reference = make_reference(moving)
     before = reference.table().detach().clone()
@@ -846,7 +769,7 @@ def still_test(make_reference):
     assert torch.equal(reference.table(), before), "the reference stays when the policy moves"
 
 
-case.check(still_test).assert_right()
+case.check_solution(solution_still_test)
 
 # %% [markdown]
 # The second case: nothing crashes, nothing falls.
@@ -877,12 +800,12 @@ second.check(my_second_test)
 # </details>
 
 # %% tags=["solution"]
-def beta_test(loss):
+def solution_beta_test(loss):
     one, zero = torch.ones(1), torch.zeros(1)
     assert loss(one, zero, zero, zero, 10.0) < loss(one, zero, zero, zero, 0.1), "a larger β, a larger margin"
 
 
-second.check(beta_test).assert_right()
+second.check_solution(solution_beta_test)
 
 # %% [markdown]
 # A third, `clinic("averaged_logp")`, is yours: section 10's means where sums belong, met in a training curve. Curves, quiz and test as above.

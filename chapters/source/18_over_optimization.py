@@ -284,86 +284,33 @@ mirage_lab()
 # ## 7. Exercises
 
 # %% [markdown] tags=["exercise"]
-# ### Exercise 1: How far is best-of-n? [KL-4] (easy, 5 minutes)
+# {exercise: my_best_of_n_kl}
 #
 # Return the KL of best-of-n in nats.
-
-# %% tags=["stub"]
-def my_best_of_n_kl(n):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-from rlhf_lib.exercises import exercise
-
-exercise("my_best_of_n_kl").check(my_best_of_n_kl)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. For n = 1 nothing is chosen, so the KL must be 0.
-# 2. log n − (n − 1)/n, natural logarithm.
-#
-# </details>
 
 # %% tags=["solution"]
 import math
 
 
-def my_best_of_n_kl(n):
+def solution_best_of_n_kl(n):
     return math.log(n) - (n - 1) / n
 
-
-exercise("my_best_of_n_kl").check(my_best_of_n_kl).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 2: A cautious ensemble (easy, 5 minutes)
+# {exercise: pessimistic_reward}
 #
 # `scores` (members, B): the same answers scored by several reward models. Return mean − k · standard deviation over the members, (B,).
 
-# %% tags=["stub"]
-def pessimistic_reward(scores, k):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("pessimistic_reward").check(pessimistic_reward)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Dimension 0 runs over the members.
-# 2. `scores.mean(0) - k * scores.std(0)`
-#
-# </details>
-
 # %% tags=["solution"]
-def pessimistic_reward(scores, k):
+def solution_pessimistic_reward(scores, k):
     return scores.mean(0) - k * scores.std(0)
 
-
-exercise("pessimistic_reward").check(pessimistic_reward).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 3: Stop before the fall (medium, 10 minutes)
+# {exercise: early_stop}
 #
 # `validation` is a list of scores of checkpoints 0, 1, 2, … by something you trust. Stop when `patience` checks in a row have brought no new best. Return the index of the checkpoint to keep.
 
-# %% tags=["stub"]
-def early_stop(validation, patience):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("early_stop").check(early_stop)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. Walk through the checks; remember the index of the best so far.
-# 2. Stop when `patience` checks have passed since the best one; return the best one's index.
-#
-# </details>
-
 # %% tags=["solution"]
-def early_stop(validation, patience):
+def solution_early_stop(validation, patience):
     best = 0
     for i, score in enumerate(validation):
         if score > validation[best]:
@@ -372,37 +319,16 @@ def early_stop(validation, patience):
             break
     return best
 
-
-exercise("early_stop").check(early_stop).assert_right()
-
 # %% [markdown] tags=["exercise"]
-# ### Exercise 4: Fit the curve [OO-1] (hard, 15 minutes)
+# {exercise: fit_best_of_n}
 #
 # `distance` and `gold` (n,) are d and the gold gain. Return (α, β) of the least-squares fit of $d(\alpha - \beta d)$ as two numbers.
 
-# %% tags=["stub"]
-def fit_best_of_n(distance, gold):
-    ...
-
-# %% tags=["check", "nbval-check-output"]
-exercise("fit_best_of_n").check(fit_best_of_n)
-
-# %% [markdown] tags=["hint"]
-# <details><summary>Hints</summary>
-#
-# 1. The form is linear in α and β: α · d + β · (−d²).
-# 2. Build a matrix with the columns d and −d²; `torch.linalg.lstsq(matrix, gold[:, None])`.
-#
-# </details>
-
 # %% tags=["solution"]
-def fit_best_of_n(distance, gold):
+def solution_fit_best_of_n(distance, gold):
     matrix = torch.stack((distance, -distance.square()), dim=1)
     alpha, beta = torch.linalg.lstsq(matrix, gold[:, None]).solution.flatten().tolist()
     return alpha, beta
-
-
-exercise("fit_best_of_n").check(fit_best_of_n).assert_right()
 
 # %% [markdown]
 # ## 8. What this chapter claimed

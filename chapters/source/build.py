@@ -4,6 +4,10 @@ python chapters/source/build.py            # those that are out of step with the
 python chapters/source/build.py 07 18      # these, whether they are or not
 python chapters/source/build.py --check    # only say whether all are in step (exit status 1 if not)
 python chapters/source/build.py --headers  # renew headers, README's map and the page of equations, without executing
+python chapters/source/build.py --text 07  # take over changed text and exercises, keep all outputs, execute nothing
+
+In a source an exercise is two cells: its task, which begins with {exercise: name}, and its solution,
+solution_name(...). Heading, stub, check and hints are made here from the library's `Exercise`.
 """
 
 from __future__ import annotations
@@ -18,14 +22,20 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 SOURCE = Path(__file__).resolve().parent
 CHAPTERS = SOURCE.parent
 TABLE = SOURCE / "chapters.toml"
+sys.path.insert(0, str(CHAPTERS.parent))  # this checkout's rlhf_lib, installed or not
 README = CHAPTERS.parent / "README.md"
 MAP = ("<!-- map of the chapters: written by build.py -->", "<!-- end of the map -->")
 BOOK = "https://rlhfbook.com/c"
 INJECTED = ("header", "navigation")
+MADE = {"stub", "check", "solution"}
+"""Tags of code cells whose outputs follow from the library alone."""
+CHECKED = re.compile(r"exercise\(\"(\w+)\"\)\.(check|check_solution)\(")
+TASK = re.compile(r"\{exercise: (\w+)\}\s*")
 WIDGET = "application/vnd.jupyter.widget-view+json"
 LAB_NOTE = (
     "(an interactive lab: run this cell to use it; a still picture of the same stands nearby)"
@@ -43,11 +53,56 @@ def read_source(name: str) -> nbformat.NotebookNode:
     first = notebook.cells[0] if notebook.cells else None
     if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
         raise ValueError(f"{name}.py must begin with a markdown cell that holds the title: '# ...'")
+    notebook.cells = with_exercises(notebook.cells)
     for cell in notebook.cells:
-        if "solution" in cell.metadata.get("tags", []) and cell.cell_type == "code":
+        if "solution" in tags(cell) and cell.cell_type == "code":
             cell.metadata["jupyter"] = {"source_hidden": True}  # collapsed in JupyterLab,
-            cell.metadata["tags"] = [*cell.metadata["tags"], "hide-input"]  # and in books
+            cell.metadata["tags"] = [*tags(cell), "hide-input"]  # and in books
+        if "predicted" in tags(cell):  # what a prediction was about: one click away
+            cell.metadata["jupyter"] = {"outputs_hidden": True}
     return notebook
+
+
+def with_exercises(cells: list) -> list:
+    """The cells of a source, with each exercise's task and solution made into all its cells.
+
+    Raises:
+        ValueError: a task without the exercise's name, or without a solution behind it.
+    """
+    made, task, number = [], None, 0
+    for cell in cells:
+        if "exercise" in tags(cell):
+            task, number = cell, number + 1
+        elif task is not None:
+            made += exercise_cells(task, cell, number)
+            task = None
+        else:
+            made.append(cell)
+    return made
+
+
+def exercise_cells(task, solved, number: int) -> list:
+    """Task, stub, check, hints and solution of the chapter's exercise of this number."""
+    from rlhf_lib.exercises import exercise
+    from rlhf_lib.workbook.kit import cells
+
+    match = TASK.match(task.source)
+    if match is None or "solution" not in tags(solved):
+        raise ValueError(
+            "a cell tagged exercise must begin with {exercise: name}, and the next must be tagged "
+            f"solution: {task.source[:60]!r}"
+        )
+    one, text = exercise(match.group(1)), task.source[match.end() :]
+    made = (
+        ("exercise", new_markdown_cell(f"{cells.heading(one, number)}\n\n{text}")),
+        ("stub", new_code_cell(cells.stub(one, solved.source))),
+        ("check", new_code_cell(cells.check(one, imports=number == 1))),
+        ("hint", new_markdown_cell(cells.hints(one))),
+        ("solution", new_code_cell(cells.solution(one, solved.source))),
+    )
+    for tag, cell in made:
+        cell.metadata["tags"] = [tag, "nbval-check-output"] if tag == "check" else [tag]
+    return [cell for _, cell in made]
 
 
 def header(name: str) -> str:
@@ -76,8 +131,8 @@ def navigation(name: str) -> str:
 def inject(notebook: nbformat.NotebookNode, name: str) -> None:
     """Put header and navigation in, after the title and at the end; replace those that are there."""
     cells = [cell for cell in notebook.cells if not set(tags(cell)) & set(INJECTED)]
-    top = nbformat.v4.new_markdown_cell(header(name), metadata={"tags": ["header"]})
-    bottom = nbformat.v4.new_markdown_cell(navigation(name), metadata={"tags": ["navigation"]})
+    top = new_markdown_cell(header(name), metadata={"tags": ["header"]})
+    bottom = new_markdown_cell(navigation(name), metadata={"tags": ["navigation"]})
     notebook.cells = [cells[0], top, *cells[1:], bottom]
 
 
@@ -160,8 +215,7 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
             cell.metadata.pop(volatile, None)
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            if WIDGET in data:
-                del data[WIDGET]
+            if data.pop(WIDGET, None) and "text/html" not in data:
                 data["text/plain"] = LAB_NOTE
             output.get("metadata", {}).pop(WIDGET, None)
 
@@ -174,6 +228,44 @@ def record(name: str, **measured: float) -> None:
         pattern = rf"(?ms)(^\[{name}\]$(?:(?!^\[).)*?^{key} = )[0-9.]+"
         text = re.sub(pattern, rf"\g<1>{shown}", text, count=1)
     TABLE.write_text(text, encoding="utf-8")
+
+
+def take_text(name: str) -> None:
+    """Take over the text and the exercises of a source and keep the outputs of all other code.
+
+    Raises:
+        ValueError: code that has changed otherwise, and so must be run.
+    """
+    there = [c for c in nbformat.read(CHAPTERS / f"{name}.ipynb", 4).cells if c.cell_type == "code"]
+    notebook = read_source(name)
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    if len(code) != len(there):
+        raise ValueError(f"{name} has other code cells than its notebook: build it")
+    for number, (cell, stored) in enumerate(zip(code, there, strict=True), start=1):
+        cell.execution_count = number
+        if MADE & set(tags(cell)):
+            cell.outputs = exercise_outputs(cell, number)
+        elif cell.source.strip() == stored.source.strip():
+            cell.outputs = stored.outputs
+        else:
+            raise ValueError(f"{name}: this cell has changed, so build it:\n{cell.source}")
+    write(notebook, name)
+
+
+def exercise_outputs(cell, number: int) -> list:
+    """What a stub, a check of an untouched stub or a solution shows when it is run."""
+    from rlhf_lib.exercises import SOLVED_CASE, exercise
+
+    called = CHECKED.search(cell.source)
+    if called is not None:
+        one, solved = exercise(called.group(1)), called.group(2) == "check_solution"
+        verdict = one.check_solution(one.reference) if solved else one.check(lambda *arguments: ...)
+    elif "solution" in tags(cell):  # of a case of the clinic
+        verdict = SOLVED_CASE
+    else:
+        return []
+    data = {"text/html": verdict._repr_html_(), "text/plain": repr(verdict)}
+    return [new_output("execute_result", data, execution_count=number)]
 
 
 def in_step(name: str) -> bool:
@@ -208,6 +300,10 @@ def main(arguments: list[str]) -> int:
     names = [name for name in chapters() if (SOURCE / f"{name}.py").exists()]
     if arguments == ["--headers"]:
         renew_headers()
+        return 0
+    if arguments[:1] == ["--text"]:
+        for name in [n for n in names if n.startswith(tuple(arguments[1:]))]:
+            take_text(name)
         return 0
     stale = [name for name in names if not in_step(name)]
     if arguments == ["--check"]:

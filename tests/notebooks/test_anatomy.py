@@ -5,11 +5,12 @@ import re
 import warnings
 
 from rlhf_lib.exercises import BY_CHAPTER, exercise
+from rlhf_lib.workbook.kit.cells import solution_name
 from tests.chapters import code_cells, tags
 
 PARTS = ("exercise", "stub", "check", "hint", "solution")
 LABEL = re.compile(r"### .*\((easy|medium|hard), (\d+) minutes?\)")
-CALL = re.compile(r"exercise\(\s*[\"'](\w+)[\"']\s*\)\.check\(")
+CALL = re.compile(r"exercise\(\s*[\"'](\w+)[\"']\s*\)\.check(?:_solution)?\(")
 EXEMPT = {"setup", "stub", "solution", "claims", "long"}
 GOOD, HARD, HARD_EXEMPT = 12, 20, 30
 
@@ -49,13 +50,37 @@ def test_stub_check_and_solution_are_about_the_same_function(notebook):
     for place in range(0, len(cells), len(PARTS)):
         stub, check, solution = (cells[place + i][1].source for i in (1, 2, 4))
         name = CALL.search(check).group(1)
-        for source in (stub, solution):
-            functions = [
-                n.name for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)
-            ]
-            assert name in functions, f"no def {name}"
+        own = solution_name(exercise(name))
+        assert name in defined(stub) and own in defined(solution)
         assert CALL.search(solution).group(1) == name
-        assert ".assert_right()" in solution, f"the solution of {name} must pass its check"
+        assert f".check_solution({own})" in solution, f"the solution of {name} must pass its check"
+
+
+def defined(source: str) -> list[str]:
+    """The functions that a cell defines."""
+    return [n.name for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef)]
+
+
+def test_a_solution_never_takes_the_name_of_what_the_reader_writes(notebook):
+    """Running through a folded solution must leave the reader's function, and say nothing of it."""
+    written = {name for cell in code_cells(notebook, "stub") for name in defined(cell.source)}
+    written |= {
+        name
+        for cell in code_cells(notebook)
+        for name in defined(cell.source)
+        if "..." in cell.source
+    }
+    for cell in code_cells(notebook, "solution"):
+        assert not written & set(defined(cell.source)), cell.source
+        assert "the workbook's solution" in str(cell.outputs) and "right</b>" not in str(
+            cell.outputs
+        )
+
+
+def test_hints_open_one_at_a_time(notebook):
+    for cell in notebook.cells:
+        if "hint" in tags(cell):
+            assert cell.source.count("<details>") == cell.source.count("</details>") == 3
 
 
 def test_untouched_stubs_say_not_attempted_yet(notebook):

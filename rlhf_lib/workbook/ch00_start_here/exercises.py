@@ -45,8 +45,8 @@ win_rate = Exercise(
     ),
     hints=(
         "Compare elementwise first: you want a vector of wins, ties and losses.",
-        "A win counts 1, a tie counts 0.5, a loss counts 0; then take the mean.",
-        "((a > b).float() + 0.5 * (a == b).float()).mean()",
+        "A win counts 1, a tie 0.5, a loss 0; then take the mean.",
+        "`((a > b).float() + 0.5 * (a == b).float()).mean().item()`",
     ),
 )
 
@@ -66,7 +66,7 @@ def _mask_cases():
 
 completion_mask = Exercise(
     name="completion_mask",
-    title="Completion mask",
+    title="Which tokens count?",
     difficulty=2,
     minutes=10,
     reference=_completion_mask,
@@ -88,7 +88,7 @@ completion_mask = Exercise(
     ),
     hints=(
         "For each position ask: has an end token come *before* it?",
-        "(ids == end).cumsum(1) counts the end tokens up to and including each position.",
+        "`(ids == end).cumsum(1)` counts the end tokens up to and including each position.",
         "Subtract the position's own end token from that count; keep where the result is 0.",
     ),
 )
@@ -107,7 +107,7 @@ def _sequence_kl_cases():
 
 sequence_kl = Exercise(
     name="sequence_kl",
-    title="KL of a completion",
+    title="How far has it drifted?",
     difficulty=1,
     minutes=5,
     reference=_sequence_kl,
@@ -132,8 +132,9 @@ sequence_kl = Exercise(
         ),
     ),
     hints=(
-        "log(p / q) of a whole sequence is the sum of the log-ratios of its tokens.",
-        "Take logp - ref_logp per token; set padding to 0; sum over the tokens.",
+        "The log of p/q of a whole sequence is the sum of the log-ratios of its tokens.",
+        "Take `logp - ref_logp` for each token; set padding to 0; sum over the tokens.",
+        "`((logp - ref_logp) * mask).sum(1)`",
     ),
 )
 

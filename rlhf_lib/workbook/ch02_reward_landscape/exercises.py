@@ -52,9 +52,9 @@ walk_return = Exercise(
         ),
     ),
     hints=(
-        "Multiply each column of rewards by its power of gamma, then sum over the columns.",
-        "`gamma ** torch.arange(rewards.shape[1])` are the powers 1, gamma, gamma^2, ...",
-        "(rewards * gamma ** torch.arange(rewards.shape[1])).sum(1)",
+        "Multiply each column by its power of gamma, then sum over the columns.",
+        "`gamma ** torch.arange(rewards.shape[1])` are the powers 1, γ, γ², …",
+        "`(rewards * gamma ** torch.arange(rewards.shape[1])).sum(1)`",
     ),
 )
 
@@ -103,7 +103,7 @@ bellman_backup = Exercise(
     hints=(
         "First write what landing on each place is worth: its reward, and the discounted value from there.",
         "Then average that over where the step leads: a matrix times a vector.",
-        "probabilities @ (rewards + gamma * values)",
+        "`probabilities @ (rewards + gamma * values)`",
     ),
 )
 
@@ -146,7 +146,8 @@ advantage_sign = Exercise(
     ),
     hints=(
         "V is the mean of Q over the policy's own choice of steps.",
-        "torch.sign(q - (probabilities * q).sum())",
+        "That mean has the weights `probabilities`: `(probabilities * q).sum()`.",
+        "`torch.sign(q - V)`",
     ),
 )
 
@@ -188,8 +189,9 @@ gaussian_kl = Exercise(
         ),
     ),
     hints=(
-        "Square the difference of the means, sum over x and y, divide by twice the variance.",
-        "(first - second).square().sum(1) / (2 * sigma ** 2)",
+        "Only the difference of the means counts, and only its length.",
+        "Square the difference of the means, sum over x and y.",
+        "Divide by twice the variance: `2 * sigma**2`.",
     ),
 )
 
@@ -237,9 +239,9 @@ tube_radius = Exercise(
         ),
     ),
     hints=(
-        "How long may the difference of the mean steps be for eps nats? Solve [LS-7] for it.",
-        "The radius grows by that much each step, after it has shrunk by the factor (1 - pull).",
-        "A loop of t rounds will do: radius = (1 - pull) * radius + sigma * math.sqrt(2 * budget).",
+        "How long may the difference of the mean steps be for ε nats? Solve [LS-7] for it.",
+        "Each step the radius first shrinks by the factor (1 − pull), then grows by that length.",
+        "A loop of t rounds will do. The length is `sigma * math.sqrt(2 * budget)`.",
     ),
 )
 
@@ -256,7 +258,7 @@ def _on_last(rewards, penalty):
 
 penalised_rewards = Exercise(
     name="penalised_rewards",
-    title="A KL penalty in the reward",
+    title="Find the bug in a KL penalty",
     difficulty=2,
     minutes=10,
     reference=_penalised,
@@ -289,9 +291,9 @@ penalised_rewards = Exercise(
         (lambda r, a, b, beta: r - (a - b), "beta is missing"),
     ),
     hints=(
-        "KL(policy || baseline) is the mean of logp - base_logp over the policy's own steps. Is that what the code subtracts?",
-        "What does the code pay for a step that the baseline finds unlikely? An absolute value would hide it.",
-        "rewards - beta * (logp - base_logp)",
+        "KL(policy ‖ baseline) is the mean of logp − base_logp over the policy's own steps. Is that what the code subtracts?",
+        "What does it pay for a step that the baseline finds unlikely?",
+        "An absolute value would hide the fault: a single log-ratio may be negative, and only so is their mean the KL.",
     ),
 )
 

@@ -59,10 +59,11 @@ answer_logp = Exercise(
         ),
     ),
     hints=(
-        "Three steps: log_softmax over the vocabulary; pick the token that came next; sum under the mask.",
+        "Three steps: `log_softmax` over the vocabulary; pick the token that came next; sum under the mask.",
         "`logp[:, :-1]` predicts `token_ids[:, 1:]`; the mask of what is predicted is `mask[:, 1:]`.",
-        "`logp[:, :-1].gather(-1, token_ids[:, 1:, None]).squeeze(-1)` picks one number a position.",
+        "`logp[:, :-1].gather(-1, token_ids[:, 1:, None]).squeeze(-1)` picks one number at each position.",
     ),
+    learns=("logits",),
 )
 
 
@@ -99,8 +100,9 @@ perplexity = Exercise(
         ),
     ),
     hints=(
-        "First one number: the mean of -logp over the tokens under the mask.",
-        "exp(-(logp * mask).sum() / mask.sum())",
+        "First one number: the mean of −logp over the tokens under the mask.",
+        "Then its exponential.",
+        "`torch.exp(-(logp * mask).sum() / mask.sum())`",
     ),
 )
 
@@ -169,9 +171,8 @@ nucleus = Exercise(
     ),
     hints=(
         "Sort each row in descending order and look at the running sum.",
-        "A token is kept if the sum of the likelier tokens *before* it is still below top_p.",
-        "`ordered.cumsum(-1) - ordered` is that sum; `torch.zeros_like(p).scatter(-1, order, kept)` puts the "
-        "kept ones back to their places. Then divide by the row's sum.",
+        "A token is kept if the sum of the likelier tokens *before* it is still below `top_p`.",
+        "`ordered.cumsum(-1) - ordered` is that sum; `torch.zeros_like(p).scatter(-1, order, kept)` puts the kept ones back in their places. Then divide by the row's sum.",
     ),
 )
 
@@ -209,9 +210,11 @@ cross_entropy = Exercise(
         ),
     ),
     hints=(
-        "The mean of -log q(v), where v is drawn from p.",
-        "A mean over draws from p is a sum with the weights p: -(p * q.log()).sum(-1)",
+        "The mean of −log q(v), where v is drawn from p.",
+        "A mean over draws from p is a sum with the weights p.",
+        "`-(p * q.log()).sum(-1)`",
     ),
+    learns=("q",),
 )
 
 
@@ -259,8 +262,9 @@ backup = Exercise(
         ),
     ),
     hints=(
-        "Q first, (S, A): the reward now and the discounted value of where the action leads.",
-        "V is the policy's mean of Q, (S,). Then subtract it from each row of Q.",
+        "Q first, (S, A): the reward now, plus the discounted value of where the action leads.",
+        "V is the policy's mean of Q, (S,).",
+        "`q - v[:, None]` subtracts V from each row of Q.",
     ),
 )
 

@@ -15,7 +15,7 @@ def _bradley_terry(chosen, rejected):
 
 bradley_terry = Exercise(
     name="my_bradley_terry_loss",
-    title="Bradley-Terry loss [RM-1]",
+    title="The Bradley-Terry loss [RM-1]",
     difficulty=1,
     minutes=10,
     reference=_bradley_terry,
@@ -52,8 +52,13 @@ bradley_terry = Exercise(
         ),
     ),
     hints=(
-        "P(chosen wins) is sigmoid(chosen - rejected). What is the negative log-likelihood of that?",
-        "torch.nn.functional.logsigmoid is the stable form of log(sigmoid(x)).",
+        "P(chosen wins) is sigmoid(chosen − rejected). What is the negative log-likelihood of that?",
+        "`torch.nn.functional.logsigmoid` is the stable form of log(sigmoid(x)).",
+        "Minus `logsigmoid(chosen - rejected)`, and the mean over the pairs.",
+    ),
+    learns=(
+        "chosen",
+        "rejected",
     ),
 )
 
@@ -65,7 +70,7 @@ def _reward_at_end(token_scores, mask):
 
 reward_at_end = Exercise(
     name="reward_at_end",
-    title="The reward sits on the last real token",
+    title="Where the reward sits",
     difficulty=2,
     minutes=10,
     reference=_reward_at_end,
@@ -93,9 +98,11 @@ reward_at_end = Exercise(
         ),
     ),
     hints=(
-        "mask.sum(1) is the number of real tokens of each row.",
-        "Index with two tensors at once: scores[torch.arange(B), last].",
+        "The head has seen the whole answer only at its last real token.",
+        "`mask.sum(1)` is the number of real tokens of each row; the last one has that number minus 1.",
+        "Index with two tensors at once: `scores[torch.arange(B), last]`.",
     ),
+    learns=("token_scores",),
 )
 
 
@@ -112,7 +119,7 @@ def _over_all(rewards):
 
 plackett_luce = Exercise(
     name="my_plackett_luce_loss",
-    title="Plackett-Luce loss [RM-3]",
+    title="Ranking K answers: the Plackett-Luce loss [RM-3]",
     difficulty=3,
     minutes=15,
     reference=_plackett_luce,
@@ -138,9 +145,11 @@ plackett_luce = Exercise(
         ),
     ),
     hints=(
-        "The best is drawn first: log P = r_1 - logsumexp(all). Then the second from the rest.",
-        "Loop over k and use torch.logsumexp(rewards[:, k:], dim=1).",
+        "The best is drawn first: log P = r₁ − logsumexp(all). Then the second from the rest.",
+        "Place k competes with the answers from k on: `torch.logsumexp(rewards[:, k:], dim=1)`.",
+        "Loop over k, add up `logsumexp(rewards[:, k:], 1) - rewards[:, k]`, take the mean over the batch.",
     ),
+    learns=("rewards",),
 )
 
 
@@ -178,6 +187,7 @@ accuracy_ceiling = Exercise(
     hints=(
         "An annotator prefers the first answer with p = sigmoid(gap / temperature).",
         "If you know p, how often is your best guess right? (p = 0.3: say no, right 7 times in 10.)",
+        "`torch.maximum(p, 1 - p)`, then the mean as a number.",
     ),
 )
 
@@ -189,7 +199,7 @@ def _outcome_loss(logits, correct, mask):
 
 outcome_loss = Exercise(
     name="my_outcome_loss",
-    title="Outcome reward model loss [RM-5]",
+    title="The outcome loss on a ragged batch [RM-5]",
     difficulty=2,
     minutes=15,
     reference=_outcome_loss,
@@ -217,9 +227,10 @@ outcome_loss = Exercise(
     ),
     hints=(
         "Every token of an answer gets the same label: whether the answer turned out right.",
-        "F.binary_cross_entropy_with_logits(..., reduction='none') gives the loss of each token.",
+        '`torch.nn.functional.binary_cross_entropy_with_logits(..., reduction="none")` gives the loss of each token.',
         "Mean over each row's real tokens, then over rows.",
     ),
+    learns=("logits",),
 )
 
 EXERCISES = (bradley_terry, reward_at_end, plackett_luce, accuracy_ceiling, outcome_loss)

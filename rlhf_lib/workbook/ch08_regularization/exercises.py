@@ -50,9 +50,9 @@ token_rewards = Exercise(
         ),
     ),
     hints=(
-        "Start from -beta * (logp - ref_logp) * mask.",
-        "mask.sum(1).long() - 1 is the column of each answer's last token.",
-        "out[torch.arange(B), last] += rewards, on a tensor that you made yourself.",
+        "Start from `-beta * (logp - ref_logp) * mask`.",
+        "`mask.sum(1).long() - 1` is the column of each answer's last token.",
+        "`out[torch.arange(B), last] += rewards`, on a tensor that you made yourself.",
     ),
 )
 
@@ -92,8 +92,9 @@ controller = Exercise(
         ),
     ),
     hints=(
-        "The relative error is kl / target - 1; clip it to 0.2 either way.",
-        "Multiply the coefficient by 1 + error * n / horizon.",
+        "How far off is the KL, relative to its target? The relative error is kl / target − 1.",
+        "Clip it to 0.2 either way: `min(0.2, max(-0.2, error))`.",
+        "Multiply the coefficient by 1 + error · n / horizon.",
     ),
 )
 
@@ -137,9 +138,11 @@ two_kls = Exercise(
         ),
     ),
     hints=(
-        "A KL is weighed by its first argument: KL(p || q) = sum of p (log p - log q).",
-        "Take log_softmax of both, then sum over the last dimension only.",
+        "A KL is weighed by its first argument: KL(p ‖ q) = sum of p (log p − log q).",
+        "Take `log_softmax` of both, then sum over the last dimension only.",
+        "`(p.exp() * (p - q)).sum(-1)` with log-probabilities p and q; then the two exchanged.",
     ),
+    learns=("logits",),
 )
 
 
@@ -150,7 +153,7 @@ def _ptx(logp, advantages, mask, document_logp, coefficient):
 
 ptx = Exercise(
     name="my_ptx_loss",
-    title="PPO-ptx: a loss that remembers [REG-1]",
+    title="PPO-ptx, a loss that remembers [REG-1]",
     difficulty=2,
     minutes=10,
     reference=_ptx,
@@ -189,8 +192,13 @@ ptx = Exercise(
         ),
     ),
     hints=(
-        "The first term is chapter 11's REINFORCE loss: sum over tokens, mean over answers, minus sign.",
-        "The second is a plain negative log-likelihood: -coefficient * document_logp.mean().",
+        "Two terms. The first is chapter 11's REINFORCE loss: sum over an answer's tokens, mean over answers, minus sign.",
+        "The second is a plain negative log-likelihood, a mean over all document tokens. No advantage, no mask.",
+        "`-coefficient * document_logp.mean()`",
+    ),
+    learns=(
+        "logp",
+        "document_logp",
     ),
 )
 

@@ -46,8 +46,9 @@ best_per_prompt = Exercise(
         ),
     ),
     hints=(
-        "One number a row: the column of the largest reward.",
-        "argmax over dimension 1.",
+        "One number for each row: the column of the largest reward.",
+        "A row is a prompt, so the maximum runs over dimension 1.",
+        "`argmax` over dimension 1.",
     ),
 )
 
@@ -102,8 +103,8 @@ top_overall = Exercise(
     ),
     hints=(
         "Flatten, sort from the best down, take the first `keep` places.",
-        "divmod(place, N) gives (row, column), because a row has N places.",
-        "`.tolist()` turns the places into whole numbers.",
+        "`argsort(descending=True, stable=True)` keeps the order of equal rewards; `.tolist()` makes whole numbers.",
+        "`divmod(place, N)` gives `(row, column)`, because a row has N places.",
     ),
 )
 
@@ -152,7 +153,7 @@ best_of_n = Exercise(
     hints=(
         "Sort. When is the k-th lowest answer the best of a subset of n? When the other n − 1 are below it.",
         "Of all C(N, n) subsets, C(k − 1, n − 1) have the k-th lowest (k from 1) as their best.",
-        "math.comb(k, n - 1) with k from 0 over the sorted rewards, divided by math.comb(N, n).",
+        "`math.comb(k, n - 1)` with k from 0 over the sorted rewards, divided by `math.comb(N, n)`.",
     ),
 )
 
@@ -200,9 +201,9 @@ best_of_n_kl = Exercise(
         ),
     ),
     hints=(
-        "The best of n is answer k or a worse one if all n draws are: probability (p_1 + ... + p_k)^n.",
+        "The best of n is answer k or a worse one if all n draws are: probability $(p_1 + \\dots + p_k)^n$.",
         "So answer k itself wins with the difference of two such powers.",
-        "q = a**n - (a - p)**n with a = p.cumsum(0); then the sum of q log(q / p).",
+        "`q = a**n - (a - p)**n` with `a = p.cumsum(0)`; then the sum of `q * log(q / p)`.",
     ),
 )  # fmt: skip
 

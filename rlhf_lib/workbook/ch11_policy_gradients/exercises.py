@@ -14,7 +14,7 @@ def _reinforce(logp, advantages, mask):
 
 reinforce = Exercise(
     name="my_reinforce_loss",
-    title="REINFORCE loss [PG-1]",
+    title="The REINFORCE loss [PG-1]",
     difficulty=1,
     minutes=10,
     reference=_reinforce,
@@ -43,8 +43,10 @@ reinforce = Exercise(
     ),
     hints=(
         "One advantage per sequence, one log-probability per token: broadcast (B, 1) over (B, T).",
-        "Sum advantage * logp over the real tokens of a row, mean over rows, minus sign.",
+        "Sum advantage × logp over the real tokens of a row.",
+        "Mean over rows, minus sign: `-(advantages[:, None] * logp * mask).sum(1).mean()`.",
     ),
+    learns=("logp",),
 )
 
 
@@ -54,7 +56,7 @@ def _rloo(rewards):
 
 rloo = Exercise(
     name="my_rloo_advantages",
-    title="Leave-one-out baseline [ADV-1]",
+    title="Leave one out [ADV-1]",
     difficulty=2,
     minutes=10,
     reference=_rloo,
@@ -80,8 +82,9 @@ rloo = Exercise(
         (lambda r: -_rloo(r), "your sign is flipped: a reward above the others' is an advantage"),
     ),
     hints=(
-        "The mean of the others is (sum of the row - own reward) / (G - 1).",
-        "rewards.sum(1, keepdim=True) keeps the shape that broadcasts over the row.",
+        "The baseline of an answer is the mean reward of the *other* answers to the same prompt.",
+        "The mean of the others is (sum of the row − own reward) / (G − 1).",
+        "`rewards.sum(1, keepdim=True)` keeps the shape that broadcasts over the row.",
     ),
 )
 
@@ -108,7 +111,7 @@ def _gae_with(rewards, values, mask, gamma, lam, masked=True, decay=None, bootst
 
 gae = Exercise(
     name="my_gae",
-    title="Generalized advantage estimation [ADV-4]",
+    title="Generalized advantage estimation (GAE) [ADV-4]",
     difficulty=3,
     minutes=20,
     reference=_gae,
@@ -141,8 +144,8 @@ gae = Exercise(
     ),
     hints=(
         "Walk backwards over t. Keep two things: the next value and the next advantage.",
-        "delta = r_t + gamma * V_next - V_t;  A = delta + gamma * lam * A_next.",
-        "Multiply A by mask[:, t], and values by mask before the loop: then padding contributes 0.",
+        "delta = r_t + γ V_next − V_t;  A = delta + γ λ A_next.",
+        "Multiply A by `mask[:, t]`, and the values by the mask before the loop: then padding contributes 0.",
     ),
 )
 
@@ -207,10 +210,11 @@ ppo = Exercise(
         ),
     ),
     hints=(
-        "ratio = exp(logp - old_logp), shape (B, T); advantages[:, None] broadcasts over it.",
-        "torch.minimum(ratio * A, ratio.clamp(1 - clip, 1 + clip) * A) is the objective per token.",
+        "ratio = exp(logp − old_logp), shape (B, T); `advantages[:, None]` broadcasts over it.",
+        "`torch.minimum(ratio * A, ratio.clamp(1 - clip, 1 + clip) * A)` is the objective per token.",
         "Mean over all real tokens, then the minus sign.",
     ),
+    learns=("logp",),
 )
 
 
@@ -243,11 +247,18 @@ k3 = Exercise(
             "this is k2: low variance, but its expectation is not the KL",
         ),
         (lambda lp, ref: -_k3(lp, ref), "your sign is flipped: k3 is never negative"),
+        (
+            lambda lp, ref: (ref - lp).exp() - 1 + (lp - ref),
+            "right on paper, but rounding eats small values: exp(x) - 1 loses its digits near 0. Use "
+            "torch.expm1",
+        ),
     ),
     hints=(
-        "Write D = logp - ref_logp. k3 adds to k1 something of expectation 0: exp(-D) - 1.",
-        "E[exp(-D)] under the policy is the sum of the reference's probabilities: 1.",
+        "Write D = logp − ref_logp. k3 adds to k1 something of expectation 0: exp(−D) − 1.",
+        "Its expectation is 0 because E[exp(−D)] under the policy is the sum of the reference's probabilities: 1.",
+        "`torch.expm1(x)` is exp(x) − 1 without cancellation.",
     ),
+    learns=("logp",),
 )
 
 EXERCISES = (reinforce, rloo, k3, ppo, gae)

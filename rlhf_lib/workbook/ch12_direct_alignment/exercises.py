@@ -52,7 +52,11 @@ dpo = Exercise(
     hints=(
         "The implicit reward of an answer is beta times policy minus reference.",
         "It is chapter 07's Bradley-Terry loss on two implicit rewards.",
-        "-F.logsigmoid(beta * ((pc - rc) - (pr - rr))).mean()",
+        "`-F.logsigmoid(beta * ((pc - rc) - (pr - rr))).mean()`, with `torch.nn.functional` as `F`.",
+    ),
+    learns=(
+        "pc",
+        "pr",
     ),
 )
 
@@ -93,9 +97,9 @@ gradient = Exercise(
         ),
     ),
     hints=(
-        "The derivative of -log sigmoid(x) is -sigmoid(-x).",
-        "x = beta h, and h has pc with +1 and pr with -1 in it.",
-        "weight = beta * torch.sigmoid(-beta * h) / B; return -weight, weight.",
+        "The derivative of −log σ(x) is −σ(−x).",
+        "x = βh, and h has `pc` with +1 and `pr` with −1 in it.",
+        "`weight = beta * torch.sigmoid(-beta * h) / B`; return `-weight, weight`.",
     ),
 )
 
@@ -149,9 +153,10 @@ ipo = Exercise(
     ),
     hints=(
         "One number for each answer: the mean of its log-ratios over the tokens that the mask marks.",
-        "Chosen minus rejected, minus 1 / (2 beta); squared; the mean over pairs.",
-        "((x * mask).sum(1) / mask.sum(1)) for both.",
+        "Chosen minus rejected, minus 1 / (2β); squared; the mean over pairs.",
+        "`(x * mask).sum(1) / mask.sum(1)` for both.",
     ),
+    learns=("chosen", "rejected",),
 )  # fmt: skip
 
 
@@ -194,7 +199,8 @@ displaced = Exercise(
     ),
     hints=(
         "Two conditions for each pair: the chosen answer fell, and chosen minus rejected grew.",
-        "Combine them with &, and take the mean as a number.",
+        "Each is a comparison of two tensors, and gives a tensor of booleans; combine them with `&`.",
+        "`.double().mean().item()` is the share as a number.",
     ),
 )  # fmt: skip
 

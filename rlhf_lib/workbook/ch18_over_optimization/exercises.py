@@ -16,7 +16,7 @@ def _best_of_n_kl(n):
 
 best_of_n_kl = Exercise(
     name="my_best_of_n_kl",
-    title="KL of best-of-n [KL-4]",
+    title="How far is best-of-n? [KL-4]",
     difficulty=1,
     minutes=5,
     reference=_best_of_n_kl,
@@ -35,7 +35,8 @@ best_of_n_kl = Exercise(
     ),
     hints=(
         "For n = 1 nothing is chosen, so the KL must be 0.",
-        "log n - (n - 1) / n, natural logarithm.",
+        "Two terms: the logarithm of n, and what is taken off again, which grows from 0 to 1.",
+        "log n − (n − 1)/n, natural logarithm.",
     ),
 )
 
@@ -76,7 +77,8 @@ pessimistic = Exercise(
     ),
     hints=(
         "Dimension 0 runs over the members of the ensemble.",
-        "mean over members - k * std over members",
+        "Where the members disagree, their standard deviation is large: that is what is taken off.",
+        "`scores.mean(0) - k * scores.std(0)`",
     ),
 )
 
@@ -98,7 +100,7 @@ def _curve(alpha, beta, seed):
 
 fit_best_of_n = Exercise(
     name="fit_best_of_n",
-    title="Fit Gao et al.'s curve [OO-1]",
+    title="Fit the curve [OO-1]",
     difficulty=3,
     minutes=15,
     reference=_fit_best_of_n,
@@ -122,8 +124,9 @@ fit_best_of_n = Exercise(
         ),
     ),
     hints=(
-        "The form is linear in alpha and beta: R = alpha * d + beta * (-d^2).",
-        "Build a matrix with the columns d and -d^2; torch.linalg.lstsq(matrix, gold[:, None]).",
+        "The form is linear in α and β: α · d + β · (−d²).",
+        "Build a matrix with the columns d and −d².",
+        "`torch.linalg.lstsq(matrix, gold[:, None]).solution` holds α and β.",
     ),
     tolerance=1e-4,
 )
@@ -182,7 +185,8 @@ early_stop = Exercise(
     ),
     hints=(
         "Walk through the checks; remember the index of the best so far.",
-        "Stop when `patience` checks have passed since the best one; return the best one's index.",
+        "Stop when `patience` checks have passed since the best one.",
+        "Return the best one's index, not the one at which you stopped.",
     ),
 )
 

@@ -12,9 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...training import History
-from .exercise import NOT_YET, RIGHT, WRONG, Verdict
+from .exercise import NOT_YET, RIGHT, SOLUTION, WRONG, Verdict
 from .quiz import Quiz
 
+SOLVED_CASE = Verdict(
+    SOLUTION,
+    "catches the bug and lets two right implementations through. Your own test is as you left it",
+)
 QUESTION = "Which bug is it?"
 
 
@@ -79,6 +83,15 @@ class Bug:
         if outcome == "untouched":
             return Verdict(WRONG, "your test does not always call the function that it is given")
         return Verdict(RIGHT, f"caught, and two right implementations pass. {self.lesson}")
+
+    def check_solution(self, test: Callable[[Callable], None]) -> Verdict:
+        """That the workbook's own test catches the bug. It says nothing about the reader's.
+
+        Raises:
+            AssertionError: it does not.
+        """
+        self.check(test).assert_right()
+        return SOLVED_CASE
 
     def hint(self, number: int = 1) -> str:
         """Hint `number`, from 1; beyond the last one, the last."""

@@ -3,53 +3,41 @@
 from __future__ import annotations
 
 import copy
-import html
-import math
-import traceback
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
-NOT_YET, RIGHT, WRONG = "not attempted yet", "right", "wrong"
+from .attempt import LIMIT, EndlessLoop, limited, prints, told, untouched, wrong_arguments
+from .compare import constant_factor, difference, negated, plain, same
+from .verdict import NOT_YET, RIGHT, SOLUTION, WRONG, Failure, Verdict
 
+__all__ = [
+    "Exercise", "Failure", "NOT_YET", "RIGHT", "SOLUTION", "Verdict", "WRONG", "difference",
+    "find_exercise", "plain", "same", "show_hints",
+]  # fmt: skip
 
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found. Shows itself in colour in a notebook and as one line of text elsewhere."""
-
-    status: str
-    message: str
-
-    def assert_right(self) -> Verdict:
-        """Return the verdict if it is 'right'.
-
-        Raises:
-            AssertionError: it is not; the message is the verdict's.
-        """
-        if self.status != RIGHT:
-            raise AssertionError(f"{self.status}: {self.message}")
-        return self
-
-    def __repr__(self) -> str:
-        return (
-            f"{ {NOT_YET: '…', RIGHT: '✓', WRONG: '✗'}[self.status] } {self.status}: {self.message}"
-        )
-
-    def _repr_html_(self) -> str:
-        colour = {NOT_YET: "#767676", RIGHT: "#009E73", WRONG: "#D55E00"}[self.status]
-        return (
-            f'<div style="border-left:4px solid {colour};padding:.3em .8em">'
-            f'<b style="color:{colour}">{self.status}</b> · {html.escape(self.message)}</div>'
-        )
+CUT_OFF = (
+    "the value is right, but nothing would learn from it: no gradient comes back to `{}`. Look for "
+    "`.detach()`, `.item()`, `float(...)`, `torch.tensor(...)` or `torch.no_grad()`"
+)
+BENT = (
+    "the value is right, but its gradient in `{}` is not, so it would teach something else. Is a part of "
+    "it cut off, by `.detach()` or `torch.no_grad()`?"
+)
 
 
 @dataclass(frozen=True)
 class Exercise:
     """One exercise.
 
-    reference: the right function. mistakes: (wrong function, sentence that names the mistake).
-    cases: makes the argument tuples of the check, seeded. hints: from a nudge to nearly all.
+    title, difficulty (1 to 3), minutes and hints (three: a nudge, the idea, nearly all) are written here
+    and nowhere else: the chapter's cells are made from them. reference: the right function. mistakes:
+    (wrong function, sentence that names the mistake). cases: makes the argument tuples of the check,
+    seeded. learns: arguments in which the gradient has to be right too. plan: lines of comment for the
+    stub. seconds: of computing that one call may take.
     """
 
     name: str
@@ -61,114 +49,184 @@ class Exercise:
     mistakes: tuple[tuple[Callable, str], ...]
     hints: tuple[str, ...]
     tolerance: float = 1e-5
+    learns: tuple[str, ...] = ()
+    plan: tuple[str, ...] = ()
+    seconds: float = LIMIT
+
+    changes_arguments = False
+    """Whether the function may change its arguments, as a training loop does."""
+
+    @property
+    def level(self) -> str:
+        """The difficulty as a word."""
+        return ("easy", "medium", "hard")[self.difficulty - 1]
 
     def check(self, answer: Callable) -> Verdict:
         """Try `answer` on every case and say what is right or wrong with it. Never raises."""
+        if untouched(answer):
+            return self._not_yet()
+        problem = wrong_arguments(answer, self.reference)
+        if problem:
+            return Verdict(WRONG, problem)
         results = []
         for number, case in enumerate(self.cases(), start=1):
-            arguments = copy.deepcopy(case)
-            try:
-                result = answer(*arguments)
-            except NotImplementedError:
-                return Verdict(NOT_YET, f"write {self.name}(...) in the cell above, then run both")
-            except Exception as error:  # whatever the learner's code raises is told, not thrown
-                return Verdict(WRONG, _describe(error, number))
-            if result is None or result is ...:
-                return Verdict(NOT_YET, f"write {self.name}(...) in the cell above, then run both")
-            if not same(arguments, case, 0.0):
-                return Verdict(
-                    WRONG, "your function changes its arguments in place: copy them first"
-                )
+            result = self._attempt(answer, case, number)
+            if isinstance(result, Verdict):
+                return result
             results.append(result)
-        return self._judge(results)
+        verdict = self._judge(results)
+        return (self._wrong_gradient(answer) or verdict) if verdict.status == RIGHT else verdict
+
+    def _not_yet(self) -> Verdict:
+        return Verdict(NOT_YET, f"write {self.name}(...) in the cell above, then run both")
+
+    def run(self, function: Callable, case: tuple) -> tuple[object, tuple]:
+        """What a function gives for a case, and the arguments as it left them."""
+        arguments = copy.deepcopy(case)
+        return limited(function, arguments, self.seconds), arguments
+
+    def _attempt(self, answer: Callable, case: tuple, number: int):
+        """The reader's result for one case, or the verdict on why there is none."""
+        try:
+            result, arguments = self.run(answer, case)
+        except NotImplementedError:
+            return self._not_yet()
+        except (Exception, EndlessLoop) as error:  # told to the reader, not thrown
+            seen = self.arguments(case)
+            return Verdict(WRONG, f"case {number}: {told(error, self.seconds)}", Failure(seen))
+        if result is ...:
+            return self._not_yet()
+        if result is None:
+            return Verdict(WRONG, _without_return(answer))
+        if not self.changes_arguments and not same(arguments, case, 0.0):
+            return Verdict(WRONG, "your function changes its arguments in place: copy them first")
+        return result
 
     def _judge(self, results: list) -> Verdict:
-        expected = [self.reference(*case) for case in self.cases()]
-        if all(same(r, e, self.tolerance) for r, e in zip(results, expected, strict=True)):
+        cases = self.cases()
+        expected = self._results(self.reference)
+        if self._alike(results, expected):
             return Verdict(RIGHT, f"{self.title}: all {len(results)} cases agree")
-        for wrong, sentence in self.mistakes:
-            values = [wrong(*case) for case in self.cases()]
-            if all(same(r, v, self.tolerance) for r, v in zip(results, values, strict=True)):
-                return Verdict(WRONG, sentence)
-        pairs = zip(results, expected, strict=True)
-        number, (got, want) = next(
-            (i, pair) for i, pair in enumerate(pairs, 1) if not same(*pair, self.tolerance)
-        )
-        return Verdict(WRONG, f"case {number}: {difference(got, want, self.tolerance)}")
+        sentence = self._known_mistake(results, expected)
+        wrong = [
+            (weight(case), number)
+            for number, case in enumerate(cases)
+            if not same(results[number], expected[number], self.tolerance)
+        ]
+        number = min(wrong)[1]
+        got, want = results[number], expected[number]
+        failure = Failure(self.arguments(cases[number]), got, want)
+        if sentence is None:
+            sentence = f"case {number + 1}: {difference(got, want, self.tolerance)}"
+        return Verdict(WRONG, sentence, failure)
+
+    def _results(self, function: Callable) -> list:
+        return [self.run(function, case)[0] for case in self.cases()]
+
+    def _alike(self, first: list, second: list) -> bool:
+        return all(same(a, b, self.tolerance) for a, b in zip(first, second, strict=True))
+
+    def _known_mistake(self, results: list, expected: list) -> str | None:
+        """The sentence of a mistake, or of a mistake with the wrong sign, that gives these results."""
+        tried = [(self._results(wrong), sentence) for wrong, sentence in self.mistakes]
+        for values, sentence in tried:
+            if self._alike(results, values):
+                return sentence
+        for values, sentence in [(expected, ""), *tried]:
+            turned = [negated(v) for v in values]
+            if _all_there(turned) and self._alike(results, turned):
+                return f"your sign is flipped. Besides, {sentence}" if sentence else SIGN
+        return self._factor(results, expected)
+
+    def _factor(self, results: list, expected: list) -> str | None:
+        factor = constant_factor(results, expected, self.tolerance)
+        if factor is None:
+            return None
+        return f"your result is {factor:.4g} times the right one in every case: a sum or a mean too many?"
+
+    def _wrong_gradient(self, answer: Callable) -> Verdict | None:
+        """The verdict on a right value whose gradient is wrong; None if the gradient is right."""
+        for case in self.cases() if self.learns else ():
+            try:
+                yours = self._gradients(answer, case)
+            except Exception as error:  # such as a change in place of what needs a gradient
+                return Verdict(WRONG, f"asked for a gradient, {told(error, self.seconds)}")
+            right = self._gradients(self.reference, case)
+            if yours is None:
+                return Verdict(WRONG, CUT_OFF.format("`, `".join(self.learns)))
+            for name in self.learns:
+                if not same(yours[name], right[name], self.tolerance):
+                    none = right[name].abs().max() > 0 and yours[name].abs().max() == 0
+                    message = (CUT_OFF if none else BENT).format(name)
+                    failure = Failure(self.arguments(case), yours[name], right[name], "gradient")
+                    return Verdict(WRONG, message, failure)
+        return None
+
+    def _gradients(self, function: Callable, case: tuple) -> dict[str, Tensor] | None:
+        """{argument: gradient of the result's sum, each entry with another weight}; None if cut off."""
+        arguments = self.arguments(copy.deepcopy(case))
+        for name in self.learns:
+            arguments[name] = arguments[name].requires_grad_()
+        result = function(*arguments.values())
+        parts = result if isinstance(result, tuple) else (result,)
+        if not any(part.requires_grad for part in parts):
+            return None
+        total = sum((part * ramp(part)).sum() for part in parts)
+        inputs = [arguments[name] for name in self.learns]
+        found = torch.autograd.grad(total, inputs, allow_unused=True, materialize_grads=True)
+        return dict(zip(self.learns, found, strict=True))
+
+    def arguments(self, case: tuple) -> dict[str, object]:
+        """The arguments of a case by their names."""
+        return dict(zip(inspect.signature(self.reference).parameters, case, strict=True))
+
+    def check_solution(self, solution: Callable) -> Verdict:
+        """That the workbook's own solution passes. It says nothing about the reader's function.
+
+        Raises:
+            AssertionError: it does not pass.
+        """
+        self.check(solution).assert_right()
+        return Verdict(SOLUTION, f"passes the same check. Your {self.name} is as you left it")
+
+    def use(self, answer: Callable) -> Callable:
+        """The reader's function if it is right, else the workbook's; says which of them it is."""
+        if self.check(answer).status == RIGHT:
+            print(f"using your {self.name}")
+            return answer
+        print(f"{self.name} is not right yet: using the workbook's solution here")
+        return self.reference
 
     def hint(self, number: int = 1) -> str:
         """Hint `number`, from 1; beyond the last one, the last."""
         return self.hints[min(max(number, 1), len(self.hints)) - 1]
 
 
-def same(got, want, tolerance: float) -> bool:
-    """Equal in kind, shape and value. Nothing is broadcast, squared or rounded first."""
-    if isinstance(want, torch.Tensor):
-        return (
-            isinstance(got, torch.Tensor)
-            and got.shape == want.shape
-            and torch.allclose(
-                got.detach().double(), want.detach().double(), rtol=tolerance, atol=tolerance
-            )
-        )
-    if isinstance(want, tuple | list):
-        return (
-            isinstance(got, tuple | list)
-            and len(got) == len(want)
-            and all(same(g, w, tolerance) for g, w in zip(got, want, strict=True))
-        )
-    got = plain(got)
-    if not isinstance(got, int | float) or not isinstance(want, int | float):
-        return type(got) is type(want) and got == want
-    return math.isclose(got, want, rel_tol=tolerance, abs_tol=tolerance)
+SIGN = "your sign is flipped: every number has the right size and the wrong sign"
 
 
-def plain(value):
-    """A single number of torch or NumPy as one of Python; anything else as it is."""
-    return value.item() if getattr(value, "ndim", None) == 0 else value
+def _without_return(answer: Callable) -> str:
+    if prints(answer):
+        return "your function prints and returns nothing: write `return` where you write `print`"
+    return "your function returns None: is there a `return` at its end?"
 
 
-def difference(got, want, tolerance: float = 1e-5) -> str:
-    """One sentence on how an answer differs from what was expected, by more than `tolerance`."""
-    if isinstance(want, torch.Tensor):
-        if not isinstance(got, torch.Tensor):
-            return f"expected a tensor, got {type(got).__name__}"
-        if got.shape != want.shape:
-            return f"expected shape {tuple(want.shape)}, got {tuple(got.shape)}"
-        if not torch.isfinite(got).all():
-            return "your result is not finite (NaN or infinity)"
-        place = int((got.double() - want.double()).abs().flatten().argmax())
-        return (
-            f"the largest difference is at entry {place} (counted row by row): expected "
-            f"{want.flatten()[place]:.4f}, got {got.flatten()[place]:.4f}"
-        )
-    if isinstance(want, tuple | list):
-        if not isinstance(got, tuple | list) or len(got) != len(want):
-            return f"expected {len(want)} values, got {got!r}"
-        pairs = zip(got, want, strict=True)
-        first = next(pair for pair in pairs if not same(*pair, tolerance))
-        return difference(*first, tolerance)
-    if isinstance(got, torch.Tensor) and got.numel() > 1:
-        return f"expected one number, got a tensor of shape {tuple(got.shape)}"
-    value = plain(got)
-    if isinstance(value, float) and not math.isfinite(value):
-        return "your result is not finite (NaN or infinity)"
-    return (
-        f"expected {want:.4f}, got {value!r}"
-        if isinstance(want, float)
-        else f"expected {want}, got {value!r}"
-    )
+def _all_there(values: Sequence) -> bool:
+    return all(value is not None for value in values)
 
 
-def _describe(error: Exception, number: int) -> str:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = frames[-1] if len(frames) > 1 else None
-    line = f" (line {place.lineno}: `{place.line}`)" if place and place.line else ""
-    return f"case {number}: your function raised {type(error).__name__}: {error}{line}"
+def ramp(tensor: Tensor) -> Tensor:
+    """1, 2, 3, ... in the tensor's shape: weights that no two entries share."""
+    return torch.arange(1, tensor.numel() + 1).reshape(tensor.shape).to(tensor.dtype)
+
+
+def weight(case: tuple) -> int:
+    """How many numbers a case holds: the fewer, the easier to read."""
+    return sum(getattr(part, "numel", lambda: 1)() for part in case)
 
 
 def show_hints(exercise: Exercise) -> str:
-    """All hints as text, for the `hint` cells of chapters."""
+    """All hints as text."""
     return "\n".join(f"hint {i}: {text}" for i, text in enumerate(exercise.hints, start=1))
 
 

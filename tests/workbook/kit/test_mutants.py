@@ -93,6 +93,35 @@ def not_a_number(exercise):
     return mutant
 
 
+def cut_off(exercise, cut):
+    """The reference's values, cut off from the arguments in which the exercise asks for a gradient."""
+
+    def mutant(*arguments):
+        result = exercise.reference(*arguments)
+        return tuple(map(cut, result)) if isinstance(result, tuple) else cut(result)
+
+    return mutant
+
+
+def detached_input(exercise, name):
+    """The gradient reaches one argument too few."""
+    return with_argument(exercise, name, torch.Tensor.detach)
+
+
+def without_gradient(exercise):
+    return lambda *arguments: torch.no_grad()(exercise.reference)(*arguments)
+
+
+def gradient_mutants(exercise):
+    yield "detached", cut_off(exercise, torch.Tensor.detach)
+    yield "made anew", cut_off(exercise, lambda x: torch.tensor(x.tolist(), dtype=x.dtype))
+    yield "no_grad", without_gradient(exercise)
+    yield "float()", cut_off(exercise, lambda x: float(x) if x.ndim == 0 else x.tolist())
+    yield ".item()", cut_off(exercise, lambda x: x.item() if x.ndim == 0 else x.numpy())
+    for name in exercise.learns:
+        yield f"{name} detached", detached_input(exercise, name)
+
+
 def constant(exercise):
     first = exercise.reference(*exercise.cases()[0])
     return lambda *arguments: first
@@ -118,6 +147,8 @@ def mutants_of(exercise):
         mutant = with_argument(exercise, "mask", change)
         if mutant is not None:
             yield name, mutant
+    if exercise.learns:
+        yield from gradient_mutants(exercise)
     for number, (wrong, _) in enumerate(exercise.mistakes, start=1):
         yield f"named mistake {number}", wrong
 
@@ -136,6 +167,9 @@ def equivalent(exercise, mutant):
     return True
 
 
+CUT = {"stub", "detached", "made anew", "no_grad", "float()", ".item()"}
+"""Mutants that values alone do not tell from the reference."""
+
 OUTCOMES: dict[str, list[tuple[str, bool]]] = {}
 
 
@@ -143,7 +177,7 @@ OUTCOMES: dict[str, list[tuple[str, bool]]] = {}
 def test_mutants_are_rejected(exercise):
     alive = []
     for label, mutant in mutants_of(exercise):
-        if label != "stub" and equivalent(exercise, mutant):
+        if label not in CUT and equivalent(exercise, mutant):
             continue  # such as sorting one element: no input could tell it from the reference
         verdict = exercise.check(mutant)
         killed = verdict.status == (NOT_YET if label == "stub" else WRONG)
