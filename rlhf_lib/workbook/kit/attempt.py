@@ -46,7 +46,9 @@ class EndlessLoop(BaseException):
 def untouched(function: Callable) -> bool:
     """Whether a function is still a stub: `...`, `pass`, a docstring, and nothing else."""
     code = getattr(function, "__code__", None)
-    return code is not None and {i.opname for i in dis.get_instructions(code)} <= EMPTY
+    if code is None or not set(code.co_consts) <= {None, ..., function.__doc__}:
+        return False
+    return {i.opname for i in dis.get_instructions(code)} <= EMPTY
 
 
 def prints(function: Callable) -> bool:

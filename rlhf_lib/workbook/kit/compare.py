@@ -156,7 +156,7 @@ def negated(value):
 def constant_factor(got: list, want: list, tolerance: float) -> float | None:
     """The number that all results are too large by, if it is one number, not 0 and not 1; else None."""
     mine, right = (torch.cat([_numbers(v) for v in values]) for values in (got, want))
-    if mine.shape != right.shape or not right.abs().max() > 0 or len(right) < 2:
+    if mine.shape != right.shape or len(right) < 2 or not right.any():
         return None
     factor = float((mine @ right) / (right @ right))
     told = factor != 0 and abs(factor - 1) > 1e-3
@@ -164,10 +164,10 @@ def constant_factor(got: list, want: list, tolerance: float) -> float | None:
 
 
 def _numbers(value) -> Tensor:
-    """All numbers of a result in one row; none of what is no tensor or number."""
+    """All numbers of a result in one row; none of what holds none."""
     if isinstance(value, Tensor):
         return value.detach().double().flatten()
-    if isinstance(value, tuple):
-        return torch.cat([_numbers(v) for v in value])
+    if isinstance(value, tuple | list):
+        return torch.cat([torch.zeros(0, dtype=torch.float64), *map(_numbers, value)])
     value = plain(value)
     return torch.tensor([value] if isinstance(value, int | float) else [], dtype=torch.float64)
