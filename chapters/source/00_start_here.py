@@ -153,9 +153,9 @@ plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
 # | [The reward landscape](02_reward_landscape.ipynb) | reinforcement learning as a walk over hills, in three dimensions, and what a KL constraint is there |
 # | [Definitions](03_definitions.ipynb) | how a language model computes, and what the words of reinforcement learning mean, exactly |
 # | [Reward modeling](07_reward_modeling.ipynb) | step 2 in depth: losses, calibration, what the model really looks at |
-# | [Regularization](08_regularization.ipynb) | KL divergence: what it is, how it is estimated, what it holds |
 # | [Rejection sampling](10_rejection_sampling.ipynb) | draw many answers, keep the best, fine-tune on them |
 # | [Policy gradients](11_policy_gradients.ipynb) | step 3 in depth: from REINFORCE to PPO, GRPO and their relatives |
+# | [Regularization](08_regularization.ipynb) | KL divergence: what it is, how it is estimated, what it holds |
 # | [Direct alignment](12_direct_alignment.ipynb) | DPO and its family: a policy from comparisons, with no reward model |
 # | [Over-optimization](18_over_optimization.ipynb) | why the two curves part, and what helps |
 #

@@ -1,8 +1,10 @@
 """Response spaces small enough to enumerate, and what is trained and measured on them exactly."""
 
+from .descent import descend
 from .displacement import AnswerMap, answer_map, follow_pair, near_pairs
 from .estimators import Moments, drifted, estimator_moments, repeated_estimates
 from .modes import Fit, fit_gaussian, gaussian, grid, mass_between, two_modes
+from .optima import equal_kl_policy, forward_kl_optimum
 from .text_game import (
     GameValues,
     Play,
@@ -56,14 +58,17 @@ __all__ = [
     "best_of_n_policy",
     "comparison_probabilities",
     "coverage",
+    "descend",
     "draw",
     "draw_comparisons",
     "drifted",
+    "equal_kl_policy",
     "estimator_moments",
     "exact_world",
     "expected",
     "fit_gaussian",
     "follow_pair",
+    "forward_kl_optimum",
     "game_tree",
     "gaussian",
     "grid",
