@@ -31,8 +31,7 @@ LONGEST = 12
 @contextmanager
 def shortened() -> Iterator[None]:
     """Every trainer takes its first and its last step only; answers are cut at `LONGEST` tokens."""
-    for room in ("exercises", "labs"):  # the highest: all others are loaded with them
-        importlib.import_module(f"rlhf_lib.{room}")
+    importlib.import_module("rlhf_lib.training")  # so that there is something to patch
     from rlhf_lib.exact import training as exact_training
     from rlhf_lib.lm import Policy
     from rlhf_lib.training import guards
