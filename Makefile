@@ -79,7 +79,7 @@ figures: $(STAMP)  ## redraw the README's pictures: from the stored runs, and (w
 	$(RUN) -m rlhf_lib.experiments.readme
 	$(RUN) -m tests.browser.readme
 
-lint: $(STAMP)  ## ruff, the import contract, and types in the four rooms that chapters stand on
+lint: $(STAMP)  ## ruff, the import contract, and types in the rooms that chapters stand on
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check rlhf_lib tests chapters/source/build.py chapters/source/equations.py
 	$(BIN)/lint-imports

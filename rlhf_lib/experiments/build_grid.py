@@ -74,7 +74,7 @@ def main(part: int = 0, parts: int = 1) -> None:
 
 def merge() -> None:
     """Join the files of several parts into one."""
-    cells = {}
+    cells: dict[str, dict] = {}
     for path in sorted(FILE.parent.glob("grid.*.json")):
         cells |= json.loads(path.read_text(encoding="utf-8"))
         path.unlink()

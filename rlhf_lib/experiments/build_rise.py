@@ -35,7 +35,7 @@ def rise_run(seed: int, steps: int = STEPS, learning_rate: float = LEARNING_RATE
     proxy, policy = train_proxy(sft, world, pairs, Setting(seed=seed)), sft.copy()
     settings = preset("rloo", steps=steps, learning_rate=learning_rate, seed=seed)
     trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy, settings)
-    found = {"seed": seed, "step": [], "gold": [], "proxy": [], "kl": []}
+    found: dict[str, list] = {"step": [], "gold": [], "proxy": [], "kl": []}
     for step in range(steps + 1):
         if step % EVERY == 0:
             row = trainer.history.rows[-1] if trainer.history.rows else {"proxy": 0.0, "kl": 0.0}
@@ -45,7 +45,7 @@ def rise_run(seed: int, steps: int = STEPS, learning_rate: float = LEARNING_RATE
             found["kl"].append(row["kl"])
         if step < steps:
             trainer.step()
-    return found
+    return {"seed": seed, **found}
 
 
 @torch.no_grad()

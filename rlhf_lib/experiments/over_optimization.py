@@ -22,7 +22,7 @@ from ..training import (
     train_online,
     train_reward_model,
 )
-from ..world import HUMAN_BIAS, PocketWorld, Preference
+from ..world import HUMAN_BIAS, Annotator, PocketWorld, Preference, Prompt
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,14 @@ def relabel(
     chosen = pairs[: setting.pairs]
     if member > 0:
         chosen = rng.choices(chosen, k=len(chosen))
-    return [annotator.prefer(p.prompt, p.chosen, p.rejected, rng) for p in chosen]
+    return [_labelled(annotator, pair, rng) for pair in chosen]
+
+
+def _labelled(annotator: Annotator, pair: Preference, rng: random.Random) -> Preference:
+    """The comparison with a label of this annotator, who knows PocketWorld and nothing else."""
+    if not isinstance(pair.prompt, Prompt):
+        raise ValueError(f"pairs must be about PocketWorld's prompts; got {pair.prompt!r}")
+    return annotator.prefer(pair.prompt, pair.chosen, pair.rejected, rng)
 
 
 def train_proxy(policy: Policy, world: PocketWorld, pairs: list[Preference], setting: Setting):

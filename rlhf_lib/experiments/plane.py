@@ -76,7 +76,7 @@ def measure_policy(
     policy: Policy, reference: Policy, proxy, gold: GoldReward, prompts: Sequence, seed: int = 0
 ) -> dict[str, float]:
     """Mean gold, proxy and KL (k1, nats an answer) of one sampled answer to each prompt."""
-    found = {name: [] for name in MEASURES}
+    found: dict[str, list] = {name: [] for name in MEASURES}
     for start in range(0, len(prompts), 64):
         part = prompts[start : start + 64]
         rollout = policy.sample(part, max_new_tokens=40, seed=seed + start)
