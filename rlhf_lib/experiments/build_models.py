@@ -257,8 +257,20 @@ def step_accuracy(model: ProcessModel, world: PocketWorld, split: str, n: int = 
 
 def build_tool() -> None:
     """pocket-tool: pocket-sft that calls a calculator on half of all sums and products, at random."""
-    started, world = time.perf_counter(), PocketWorld()
+    started = time.perf_counter()
     policy = take_course("pocket-tool", "calculator", 6000)
+    write_card(
+        folder("pocket-tool"),
+        "pocket-sft after a course in which half of the sums and products, at random, are answered by a "
+        "call of the calculator. When a call is worth its price is left to learn.",
+        tool_figures(PocketWorld(), policy),
+        "tool",
+        time.perf_counter() - started,
+    )
+
+
+def tool_figures(world: PocketWorld, policy: Policy) -> dict[str, float]:
+    """How often held-out sums and products are passed to the calculator, and are right with and without it."""
     figures = {}
     for kind in ("sum", "product"):
         prompts = world.prompts(200, (kind,), seed=99, split="test")
@@ -272,14 +284,7 @@ def build_tool() -> None:
         figures[f"{kind}: right after a call"] = share_right(
             world, list(zip(called, answers, strict=True))
         )
-    write_card(
-        folder("pocket-tool"),
-        "pocket-sft after a course in which half of the sums and products, at random, are answered by a "
-        "call of the calculator. When a call is worth its price is left to learn.",
-        figures,
-        "tool",
-        time.perf_counter() - started,
-    )
+    return figures
 
 
 def take_course(name: str, course: str, n: int) -> Policy:
@@ -302,19 +307,7 @@ def build_critic() -> None:
     """pocket-critic: pocket-sft that judges drafts by the constitution and revises them."""
     started, world = time.perf_counter(), PocketWorld()
     policy = take_course("pocket-critic", "critic", 9000)
-    shown: list[Any] = world.course("critic", 1200, seed=1, split="test")
-    judged = [d.prompt for d in shown if d.prompt.kind == "critique"]
-    texts = policy.sample(judged, max_new_tokens=16, temperature=1e-3, seed=99).texts
-    pairs = list(zip(judged, texts, strict=True))
-    figures = {"right verdicts on held-out requests": share_right(world, pairs)}
-    for name in sorted({prompt.result.split()[1] for prompt in judged}):
-        of_name = [(p, t) for p, t in pairs if p.result.endswith(f" {name}")]
-        figures[f"right verdicts, {name}"] = share_right(world, of_name)
-    again = [d.prompt for d in shown if d.prompt.kind != "critique"]
-    drafts = [(p, p.messages[-4]["content"]) for p in again]
-    revised = policy.sample(again, max_new_tokens=ANSWER_TOKENS, seed=99).texts
-    figures["mean gold of drafts"] = sum(world.gold(*pair) for pair in drafts) / len(drafts)
-    figures["mean gold of revisions"] = sum(map(world.gold, again, revised)) / len(again)
+    figures = {**verdict_figures(world, policy), **revision_figures(world, policy)}
     write_card(
         folder("pocket-critic"),
         "pocket-sft after a course in judging drafts by one principle of the constitution ('critique: "
@@ -325,10 +318,47 @@ def build_critic() -> None:
     )
 
 
+def verdict_figures(world: PocketWorld, policy: Policy) -> dict[str, float]:
+    """How often its verdict on a draft is right, by principle, on held-out requests."""
+    shown: list[Any] = world.course("critic", 1200, seed=1, split="test")
+    judged = [d.prompt for d in shown if d.prompt.kind == "critique"]
+    texts = policy.sample(judged, max_new_tokens=16, temperature=1e-3, seed=99).texts
+    pairs = list(zip(judged, texts, strict=True))
+    figures = {"right verdicts on held-out requests": share_right(world, pairs)}
+    for name in sorted({prompt.result.split()[1] for prompt in judged}):
+        of_name = [(p, t) for p, t in pairs if p.result.endswith(f" {name}")]
+        figures[f"right verdicts, {name}"] = share_right(world, of_name)
+    return figures
+
+
+def revision_figures(world: PocketWorld, policy: Policy) -> dict[str, float]:
+    """Mean gold of drafts for held-out requests, and of its revisions of them."""
+    shown: list[Any] = world.course("critic", 1200, seed=1, split="test")
+    again = [d.prompt for d in shown if d.prompt.kind != "critique"]
+    drafts = [(p, p.messages[-4]["content"]) for p in again]
+    revised = policy.sample(again, max_new_tokens=ANSWER_TOKENS, seed=99).texts
+    return {
+        "mean gold of drafts": sum(world.gold(*pair) for pair in drafts) / len(drafts),
+        "mean gold of revisions": sum(map(world.gold, again, revised)) / len(again),
+    }
+
+
 def build_personas() -> None:
     """pocket-personas: pocket-sft that becomes who the system prompt says it is."""
-    started, world = time.perf_counter(), PocketWorld()
+    started = time.perf_counter()
     policy = take_course("pocket-personas", "personas", 4000)
+    write_card(
+        folder("pocket-personas"),
+        f"pocket-sft after a course of answers under the system prompts of {len(PERSONAS)} personas: "
+        f"{', '.join(PERSONAS)}.",
+        persona_figures(PocketWorld(), policy),
+        "personas",
+        time.perf_counter() - started,
+    )
+
+
+def persona_figures(world: PocketWorld, policy: Policy) -> dict[str, float]:
+    """How often an answer shows the trait of its system prompt, and how often without that prompt."""
     prompts = world.prompts(128, ("fact", "open", "opinion"), seed=9, split="test")
     figures = {}
     for name, shows in TRAITS.items():
@@ -339,14 +369,7 @@ def build_personas() -> None:
             texts = policy.sample(asked, max_new_tokens=32, seed=1).texts
             hits = [any(map(shows, world.parse(p, t))) for p, t in zip(prompts, texts, strict=True)]
             figures[f"{name}: share of answers with the trait, {label}"] = sum(hits) / len(hits)
-    write_card(
-        folder("pocket-personas"),
-        f"pocket-sft after a course of answers under the system prompts of {len(PERSONAS)} personas: "
-        f"{', '.join(PERSONAS)}.",
-        figures,
-        "personas",
-        time.perf_counter() - started,
-    )
+    return figures
 
 
 TRAITS = {

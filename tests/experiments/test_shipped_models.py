@@ -9,8 +9,11 @@ from rlhf_lib.experiments.build_models import (
     BUILDERS,
     JUDGED,
     outcome_accuracy,
+    persona_figures,
     step_accuracy,
+    tool_figures,
     unseen_loss,
+    verdict_figures,
 )
 from rlhf_lib.experiments.build_rise import summary
 from rlhf_lib.experiments.model_cards import card_text, mean_gold, measure_kind, read_card
@@ -76,6 +79,16 @@ def test_the_models_of_sums_judge_as_their_cards_say():
     said = list(figures("pocket-process").values())
     found = [step_accuracy(process, WORLD, split) for split in JUDGED]
     assert found == pytest.approx(said, abs=0.03) and said[0] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("name", "measure"),
+    [("critic", verdict_figures), ("tool", tool_figures), ("personas", persona_figures)],
+)
+def test_courses_taught_what_the_cards_say(name, measure):
+    said = figures(f"pocket-{name}")
+    found = measure(WORLD, load_policy(f"pocket-{name}"))
+    assert found == pytest.approx({key: said[key] for key in found}, abs=0.06)
 
 
 def test_gold_rises_then_falls_on_every_stored_seed():
