@@ -47,7 +47,8 @@ chapters: $(STAMP)  ## rebuild notebooks whose source has changed, and run them 
 	$(RUN) chapters/source/build.py $(ONLY)
 
 html: $(STAMP)  ## the stored notebooks as HTML pages in build/html (ONLY=07 for one)
-	$(RUN) -m jupyter nbconvert --log-level WARN --to html --output-dir build/html chapters/$(ONLY)*.ipynb
+	$(RUN) -m jupyter nbconvert --log-level WARN --to html --template folded \
+		--TemplateExporter.extra_template_basedirs=chapters/source --output-dir build/html chapters/$(ONLY)*.ipynb
 
 bench: $(BENCH)/.installed  ## speed against transformers and TRL, side by side
 	$(BENCH)/bin/python -m tests.bench

@@ -93,13 +93,15 @@ def exercise_cells(task, solved, number: int) -> list:
             f"solution: {task.source[:60]!r}"
         )
     one, text = exercise(match.group(1)), task.source[match.end() :]
-    made = (
+    asks, first = hasattr(one, "ask"), number == 1
+    made = [
         ("exercise", new_markdown_cell(f"{cells.heading(one, number)}\n\n{text}")),
+        *([("predict", new_code_cell(cells.ask(one, imports=first)))] if asks else []),
         ("stub", new_code_cell(cells.stub(one, solved.source))),
-        ("check", new_code_cell(cells.check(one, imports=number == 1))),
+        ("check", new_code_cell(cells.check(one, imports=first and not asks))),
         ("hint", new_markdown_cell(cells.hints(one))),
         ("solution", new_code_cell(cells.solution(one, solved.source))),
-    )
+    ]
     for tag, cell in made:
         cell.metadata["tags"] = [tag, "nbval-check-output"] if tag == "check" else [tag]
     return [cell for _, cell in made]
@@ -259,6 +261,8 @@ def exercise_outputs(cell, number: int) -> list:
     called = CHECKED.search(cell.source)
     if called is not None:
         one, solved = exercise(called.group(1)), called.group(2) == "check_solution"
+        if hasattr(one, "ask"):  # a measurement is only known when it has been run
+            raise ValueError(f"{one.name} measures something: build the chapter")
         verdict = one.check_solution(one.reference) if solved else one.check(lambda *arguments: ...)
     elif "solution" in tags(cell):  # of a case of the clinic
         verdict = SOLVED_CASE

@@ -1,6 +1,6 @@
 """What the chapters hold. A chapter is a folder `chNN_name`; it is found by its name and listed nowhere.
 
-The folder may hold `exercises.py` (EXERCISES), `clinic.py` (BUGS), `recall.py` (RECALL), `experiments.py`
+The folder may hold `exercises.py` (EXERCISES), `builds.py` (BUILDS) and `decides.py` (DECIDES), `clinic.py` (BUGS), `recall.py` (RECALL), `experiments.py`
 (EXPERIMENTS), `figures.py`, and labs: `lab_*.py`.
 """
 
@@ -12,6 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 from .kit.bug import Bug
+from .kit.build import Build
+from .kit.decide import Decide
 from .kit.exercise import Exercise, find_exercise
 from .kit.quiz import Quiz
 
@@ -45,9 +47,22 @@ def exercises() -> dict[str, tuple[Exercise, ...]]:
     return in_chapters("exercises", "EXERCISES")
 
 
-def exercise(name: str) -> Exercise:
-    """The exercise of this name. Raises ValueError, with the names there are, if there is none."""
-    return find_exercise(name, [one for group in exercises().values() for one in group])
+@functools.cache
+def builds() -> dict[str, tuple[Build, ...]]:
+    """Chapter -> its build exercises."""
+    return in_chapters("builds", "BUILDS")
+
+
+@functools.cache
+def decides() -> dict[str, tuple[Decide, ...]]:
+    """Chapter -> its decide exercises."""
+    return in_chapters("decides", "DECIDES")
+
+
+def exercise(name: str) -> Exercise | Decide:
+    """The exercise of this name, of any kind. Raises ValueError, with the names there are, if there is none."""
+    groups = [*exercises().values(), *builds().values(), *decides().values()]
+    return find_exercise(name, [one for group in groups for one in group])
 
 
 def all_bugs() -> tuple[Bug, ...]:

@@ -39,6 +39,15 @@ EMPTY = {
 """Instructions of a function that does nothing."""
 
 
+EXPLAINED = {
+    "backward through the graph a second time": ". Something from an earlier step is still in the "
+    "computation: `.detach()` what is meant to stay fixed",
+    "does not require grad": ". The loss was cut off from the weights: by `.detach()`, `.item()`, "
+    "`torch.tensor(...)` or `torch.no_grad()`?",
+}
+"""Errors of torch that say nothing to a beginner: their words, and what is added to them."""
+
+
 class EndlessLoop(BaseException):
     """The time limit was reached. Not an `Exception`, so that a reader's `except` does not catch it."""
 
@@ -116,7 +125,8 @@ def told(error: BaseException, seconds: float) -> str:
             f"your function was stopped after {seconds:g} s of computing (the limit){where}: "
             "is there a loop without an end?"
         )
-    return f"your function raised {type(error).__name__}: {error}{where}"
+    help_with = next((say for words, say in EXPLAINED.items() if words in str(error)), "")
+    return f"your function raised {type(error).__name__}: {error}{where}{help_with}"
 
 
 def readers_line(error: BaseException) -> str:

@@ -72,7 +72,9 @@ def kind(value) -> str:
     return f"{type(value).__name__} {value!r}"
 
 
-def _named_difference(got: dict, want: dict, tolerance: float) -> str:
+def _named_difference(got, want: dict, tolerance: float) -> str:
+    if not isinstance(got, dict):
+        return f"expected {', '.join(want)}; got {kind(got)}"
     name = next(n for n in want if not same(got.get(n), want[n], tolerance))
     return f"{name}: {difference(got.get(name), want[name], tolerance)}"
 

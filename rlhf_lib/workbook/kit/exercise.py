@@ -92,7 +92,7 @@ class Exercise:
         except NotImplementedError:
             return self._not_yet()
         except (Exception, EndlessLoop) as error:  # told to the reader, not thrown
-            seen = self.arguments(case)
+            seen = self.shown(case)
             return Verdict(WRONG, f"case {number}: {told(error, self.seconds)}", Failure(seen))
         if result is ...:
             return self._not_yet()
@@ -115,7 +115,7 @@ class Exercise:
         ]
         number = min(wrong)[1]
         got, want = results[number], expected[number]
-        failure = Failure(self.arguments(cases[number]), got, want)
+        failure = Failure(self.shown(cases[number]), got, want)
         if sentence is None:
             sentence = f"case {number + 1}: {difference(got, want, self.tolerance)}"
         return Verdict(WRONG, sentence, failure)
@@ -158,7 +158,7 @@ class Exercise:
                 if not same(yours[name], right[name], self.tolerance):
                     none = right[name].abs().max() > 0 and yours[name].abs().max() == 0
                     message = (CUT_OFF if none else BENT).format(name)
-                    failure = Failure(self.arguments(case), yours[name], right[name], "gradient")
+                    failure = Failure(self.shown(case), yours[name], right[name], "gradient")
                     return Verdict(WRONG, message, failure)
         return None
 
@@ -179,6 +179,10 @@ class Exercise:
     def arguments(self, case: tuple) -> dict[str, object]:
         """The arguments of a case by their names."""
         return dict(zip(inspect.signature(self.reference).parameters, case, strict=True))
+
+    def shown(self, case: tuple) -> dict[str, object]:
+        """The arguments that a verdict shows."""
+        return self.arguments(case)
 
     def check_solution(self, solution: Callable) -> Verdict:
         """That the workbook's own solution passes. It says nothing about the reader's function.

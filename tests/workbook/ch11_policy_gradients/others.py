@@ -14,7 +14,29 @@ def their_gae(rewards, values, mask, gamma, lam):
     return (delta @ weights.T.to(delta.dtype)) * mask
 
 
+def their_ppo_training(policy, reward, prompts, samples, steps, epochs, clip, learning_rate):
+    optimizer, means = torch.optim.SGD(policy.parameters(), lr=learning_rate), []
+    asked = prompts.repeat_interleave(samples)
+    for step in range(steps):
+        token_ids, mask = policy.sample(prompts, samples, seed=step)
+        rewards = reward(token_ids, mask).reshape(len(prompts), samples)
+        others = (rewards.sum(1, keepdim=True) - rewards) / (samples - 1)
+        advantages = (rewards - others).reshape(-1, 1)
+        old_logp = policy.logprobs(asked, token_ids).detach()
+        for _ in range(epochs):
+            ratio = (policy.logprobs(asked, token_ids) - old_logp).exp()
+            clipped = ratio.clamp(1 - clip, 1 + clip)
+            objective = torch.minimum(ratio * advantages, clipped * advantages)
+            loss = -(objective * mask).sum() / mask.sum()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        means.append(rewards.mean().item())
+    return means
+
+
 OTHERS = {
+    "my_ppo_training": their_ppo_training,
     "my_reinforce_loss": lambda lp, a, m: -(a * (lp * m).sum(1)).mean(),
     "my_rloo_advantages": lambda r: r.shape[1] / (r.shape[1] - 1) * (r - r.mean(1, keepdim=True)),
     "my_gae": their_gae,

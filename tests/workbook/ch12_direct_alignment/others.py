@@ -1,5 +1,8 @@
 """A second right answer to each exercise of chapter 12, written another way."""
 
+import copy
+
+import torch
 import torch.nn.functional as F
 
 
@@ -23,7 +26,27 @@ def their_displaced_share(b, r, c, s):
     return sum(c < b and c - s > b - r for b, r, c, s in quads) / len(quads)
 
 
+def their_dpo_training(policy, batches, beta, learning_rate):
+    reference = copy.deepcopy(policy)
+    optimizer, losses = torch.optim.SGD(policy.parameters(), lr=learning_rate), []
+
+    def gap(model, prompts, chosen, chosen_mask, rejected, rejected_mask):
+        better = (model.logprobs(prompts, chosen) * chosen_mask).sum(1)
+        return better - (model.logprobs(prompts, rejected) * rejected_mask).sum(1)
+
+    for batch in batches:
+        with torch.no_grad():
+            before = gap(reference, *batch)
+        loss = -torch.nn.functional.logsigmoid(beta * (gap(policy, *batch) - before)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
 OTHERS = {
+    "my_dpo_training": their_dpo_training,
     "my_dpo_loss": lambda pc, pr, rc, rr, b: F.softplus(b * (rc - rr - pc + pr)).mean(),
     "my_dpo_gradient": their_gradient,
     "my_ipo_loss": their_ipo,
