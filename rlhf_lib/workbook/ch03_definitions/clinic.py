@@ -48,11 +48,11 @@ shifted_labels = Bug(
     watch=("loss", "next_token_loss"),
     options=(
         (
-            "Position t is trained to give token t, which it has just read.",
+            "Position t is trained to give token t, which it has read.",
             "Copying is easy, so the loss goes to 0, and the loss on the token after it goes up and up.",
         ),
         (
-            "The learning rate is too high.",
+            "The learning rate is too high for this loss.",
             "Then the loss would jump or stay up. It has never been so low.",
         ),
         (
@@ -113,15 +113,15 @@ unlearned_end = Bug(
     watch=("loss", "finished", "length"),
     options=(
         (
-            "The end token is masked out together with the padding.",
+            "The end token is masked out with the padding.",
             "It is the same number, so the model is never asked to predict it, and never does.",
         ),
         (
-            "The demonstrations are too long.",
+            "The demonstrations are too long to be learned.",
             "They are a few words, and the healthy run learns to stop from the same ones.",
         ),
         (
-            "The temperature of sampling is too high.",
+            "The temperature of sampling is too high for it.",
             "It is 1 in both runs; the healthy model stops at it.",
         ),
     ),

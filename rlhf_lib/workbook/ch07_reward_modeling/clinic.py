@@ -50,7 +50,7 @@ upside_down_loss = Bug(
     watch=("loss", "held_out_accuracy"),
     options=(
         (
-            "The sign in the softplus is wrong: the rejected answers get the higher rewards.",
+            "The sign in the softplus is the wrong one.",
             "Accuracy then falls as far below a half as it should be above it.",
         ),
         (
@@ -58,7 +58,7 @@ upside_down_loss = Bug(
             "Overfitting brings accuracy down to a half, and not below it.",
         ),
         (
-            "The labels are too noisy.",
+            "The labels are too noisy for any model to learn.",
             "Noise alone gives a half. Less than half takes a system.",
         ),
     ),
@@ -102,11 +102,11 @@ log_of_the_mean = Bug(
     watch=("loss", "held_out_loss", "held_out_accuracy"),
     options=(
         (
-            "The probabilities are averaged before the logarithm is taken.",
+            "Probabilities are averaged before the logarithm.",
             "A pair that is surely wrong then costs next to nothing, so nothing holds confidence back.",
         ),
         (
-            "The sign of the loss is wrong.",
+            "The sign of the loss is the wrong way round.",
             "Then the accuracy would be below a half.",
         ),
         (
@@ -168,7 +168,7 @@ identical_pairs = Bug(
     watch=("loss", "train_accuracy", "held_out_accuracy"),
     options=(
         (
-            "Some pairs have become identical: they stay at log 2 and give no gradient.",
+            "Some pairs have become identical by the cut.",
             "They can be neither right nor wrong, so they hold the averages down and teach nothing.",
         ),
         (
@@ -176,7 +176,7 @@ identical_pairs = Bug(
             "Then the model on unseen pairs would be worse. It is the same.",
         ),
         (
-            "The learning rate is too low.",
+            "The learning rate is too low for it.",
             "It is the same in both runs, and both have come to rest.",
         ),
     ),

@@ -53,11 +53,11 @@ penalty_sign = Bug(
     watch=("kl", "reward"),
     options=(
         (
-            "The log-ratio in the penalty has the wrong sign, so drift is rewarded.",
+            "The log-ratio in the penalty has the wrong sign.",
             "The policy then seeks out answers that the reference finds unlikely.",
         ),
         (
-            "Beta is too small.",
+            "Beta is too small to hold this policy back.",
             "It is the same in both runs, and it holds the other one.",
         ),
         (
@@ -118,11 +118,11 @@ k3_reversed = Bug(
             "exp(D) has no bound where the policy is likelier than the reference: where it samples.",
         ),
         (
-            "This is k1, which has a high variance.",
+            "This is k1, which has a high variance by nature.",
             "k1 can be negative, and its mean is right however much it scatters.",
         ),
         (
-            "The learning rate is too high.",
+            "The learning rate is too high for this loss.",
             "The same rate is fine in the other run, and it does not explain a wrong mean at small KL.",
         ),
     ),
@@ -177,15 +177,15 @@ kl_direction = Bug(
     watch=("gap", "kl", "reward"),
     options=(
         (
-            "It is the KL of the reference to the policy: the arguments are the wrong way round.",
+            "It is the KL of the reference to the policy.",
             "The forward KL asks that no answer of the reference be lost, and hardly bounds a peak.",
         ),
         (
-            "The KL has the wrong sign.",
+            "The KL has the wrong sign in the loss.",
             "Then nothing would hold the policy at all, and it would never come near the optimum.",
         ),
         (
-            "Beta is too large.",
+            "Beta is too large to let the policy move.",
             "A larger beta holds the policy nearer to the reference. Its KL is the higher one.",
         ),
     ),

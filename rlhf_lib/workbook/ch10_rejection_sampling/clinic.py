@@ -57,15 +57,15 @@ worst_kept = Bug(
     watch=("reward", "loss"),
     options=(
         (
-            "The worst answers are kept: the order of the sort is ascending.",
+            "The sort is ascending: the worst are kept.",
             "So each round teaches what the reward likes least.",
         ),
         (
-            "The selection ignores the reward.",
+            "The selection ignores the rewards of the answers.",
             "Then the reward would stay about where it was. It falls steadily.",
         ),
         (
-            "The fine-tuning has too many epochs.",
+            "The fine-tuning goes on for too many epochs.",
             "That would exaggerate what is selected. It would not turn it round.",
         ),
     ),
@@ -109,15 +109,15 @@ mixed_rows = Bug(
     watch=("reward", "loss"),
     options=(
         (
-            "The indices are of the transposed matrix, so other answers are kept than those that won.",
+            "The indices are of the transposed matrix.",
             "Where rewards are laid out by sample and read by prompt, the winners' places are others.",
         ),
         (
-            "The worst answers are kept.",
+            "The worst answers are kept instead of the best.",
             "Then the reward would fall below its start.",
         ),
         (
-            "All answers are equally good.",
+            "All answers are equally good, so nothing is gained.",
             "They are the same as in the healthy run, which learns a lot from them.",
         ),
     ),

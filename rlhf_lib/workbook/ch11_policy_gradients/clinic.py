@@ -59,16 +59,16 @@ mixed_groups = Bug(
     watch=("reward", "advantage_size"),
     options=(
         (
-            "The baseline mixes prompts: the reshape is for another layout.",
+            "The baseline mixes prompts by a wrong reshape.",
             "Answers to an easy request then look good and those to a hard one bad, whatever they say. It is "
             "noise, which is why the policy still learns, slowly.",
         ),
         (
-            "There is no baseline at all.",
+            "There is no baseline at all in the advantages.",
             "Then advantages would have the sign of the request's level; here they add up to 0.",
         ),
         (
-            "The group is too small.",
+            "The group is too small for a good baseline.",
             "It has the same size in both runs.",
         ),
     ),
@@ -121,7 +121,7 @@ clip_maximum = Bug(
     watch=("entropy", "kl", "reward"),
     options=(
         (
-            "The larger of the two terms is taken, so the clip never stops a step that goes too far.",
+            "The larger of the two terms is taken.",
             "Within the range nothing changes, which is why the run looks well for so long.",
         ),
         (
@@ -129,7 +129,7 @@ clip_maximum = Bug(
             "Then the reward would fall.",
         ),
         (
-            "The clip range is too small.",
+            "The clip range is too small for it.",
             "A smaller range would slow the run down. This one is quicker than it should be.",
         ),
     ),
@@ -179,15 +179,15 @@ ratio_to_reference = Bug(
     watch=("reward", "clip_fraction"),
     options=(
         (
-            "The ratio is to the reference policy, so whatever has moved from it is clipped for good.",
+            "The ratio is taken to the reference policy.",
             "The trust region stands still at the start instead of moving along with each batch.",
         ),
         (
-            "The learning rate is too low.",
+            "The learning rate is too low for it.",
             "Then little would be clipped. Here most of it is.",
         ),
         (
-            "The KL penalty is too strong.",
+            "The KL penalty is too strong and holds it.",
             "There is none in these runs.",
         ),
     ),

@@ -56,7 +56,7 @@ averaged_logp = Bug(
     watch=("loss", "drift", "logp_chosen"),
     options=(
         (
-            "An answer's log-probability is averaged over its tokens and not summed.",
+            "Log-probabilities are averaged over the tokens.",
             "Margins are then smaller by the length, and so is the pull that beta exerts.",
         ),
         (
@@ -64,7 +64,7 @@ averaged_logp = Bug(
             "Then the loss would be log 2 exactly. It does move a little.",
         ),
         (
-            "Padding is counted.",
+            "Padding is counted into the log-probabilities.",
             "Both implementations mask it, and padding's log-probability is 0 here anyway.",
         ),
     ),
@@ -118,15 +118,15 @@ reference_is_policy = Bug(
     watch=("loss", "margin", "kl"),
     options=(
         (
-            "The reference is the policy itself and not a copy of it.",
+            "The reference is the policy itself, not a copy.",
             "So the margin is 0 whatever is learned, each pair pulls with full weight, and nothing holds back.",
         ),
         (
-            "The learning rate is 0.",
+            "The learning rate is 0, or next to nothing.",
             "Then the KL to the start would stay 0 as well.",
         ),
         (
-            "The comparisons are labelled at random.",
+            "The comparisons are labelled at random, by a coin.",
             "Then the margins would scatter about 0. They are 0 exactly, and the reward rises.",
         ),
     ),
@@ -179,15 +179,15 @@ beta_upside_down = Bug(
     watch=("kl", "reward", "loss"),
     options=(
         (
-            "The log-ratios are divided by beta and not multiplied by it.",
+            "The log-ratios are divided by beta.",
             "At 0.3 that acts like a beta of 3.3: small log-ratios satisfy the loss.",
         ),
         (
-            "The learning rate is too low.",
+            "The learning rate is too low for it.",
             "The KL has come to rest: it does not creep, it is held.",
         ),
         (
-            "Chosen and rejected answers are swapped.",
+            "Chosen and rejected are swapped.",
             "Then the reward would fall. It rises a little.",
         ),
     ),
