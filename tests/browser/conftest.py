@@ -15,19 +15,28 @@ BURST = 300
 
 
 @pytest.fixture(scope="session")
-def page(tmp_path_factory):
-    path = chromium()
-    if path is None:
+def server(tmp_path_factory):
+    if chromium() is None:
         pytest.skip("no Chromium on this machine: the labs are not tried in a browser")
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     server = JupyterLab(tmp_path_factory.mktemp("jupyter"))
-    try:
-        with playwright.sync_playwright() as driver:
-            browser = driver.chromium.launch(executable_path=path, args=list(CHROMIUM_FLAGS))
-            yield Page(browser, server, {case.name: case.cell for case in CASES})
-            browser.close()
-    finally:
-        server.stop()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def browser(server):
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def page(browser, server):
+    return Page(browser, server, {case.name: case.cell for case in CASES})
 
 
 @pytest.fixture(scope="session")

@@ -19,24 +19,53 @@ window.probe = {
     return [...document.querySelectorAll(".rlhf-lab")].find((lab) => lab.offsetParent !== null);
   },
 
-  graphs() {
-    return [...probe.lab().querySelectorAll(".js-plotly-plot")];
+  graphs(lab = probe.lab()) {
+    return [...lab.querySelectorAll(".js-plotly-plot")];
   },
 
-  scenes() {
+  scenes(lab = probe.lab()) {
     const all = (globalThis.__k3dWidgets && globalThis.__k3dWidgets.plots) || [];
-    return all.filter((plot) => probe.lab().contains(plot.K3DInstance.getWorld().targetDOMNode));
+    return all.filter((plot) => lab.contains(plot.K3DInstance.getWorld().targetDOMNode));
+  },
+
+  labs() {
+    return [...document.querySelectorAll(".rlhf-lab")].filter((lab) => lab.offsetParent !== null);
+  },
+
+  // a plotly figure has drawn its traces, a 3-D picture has all objects of its scene
+  complete(lab, graphs, scenes) {
+    const drawn = [...lab.querySelectorAll(".js-plotly-plot")].filter(
+      (graph) => graph.data && graph.data.length && graph.querySelector(".main-svg .xaxislayer-above *, .main-svg .traces *"),
+    );
+    const whole = probe.scenes(lab).filter(({ K3DInstance, model }) => {
+      const [there, wanted] = [K3DInstance.getWorld().ObjectsById, model.get("object_ids")];
+      return wanted.length && wanted.every((id) => there[id]);
+    });
+    return drawn.length >= graphs && whole.length >= scenes;
   },
 
   // the lab has drawn all that it announces
-  ready(graphs, scenes) {
-    const lab = probe.lab();
+  ready(graphs, scenes, lab = probe.lab()) {
     return (
       lab !== undefined &&
+      lab.settled !== undefined &&
       lab.querySelector(".rlhf-lab-sentence").innerText.length > 10 &&
-      probe.graphs().filter((graph) => graph.querySelector(".main-svg .xaxislayer-above *, .main-svg .traces *")).length >= graphs &&
-      probe.scenes().filter((plot) => Object.keys(plot.K3DInstance.getWorld().ObjectsById).length).length >= scenes
+      probe.complete(lab, graphs, scenes)
     );
+  },
+
+  // nothing is on its way: the kernel has answered twice (a slider sends its last value when the kernel has taken
+  // the one before), and three frames in a row show the same
+  async settled(lab = probe.lab()) {
+    await lab.settled();
+    await lab.settled();
+    let before = "";
+    for (let same = 0; same < 3; ) {
+      await new Promise(requestAnimationFrame);
+      const now = JSON.stringify([probe.data(lab), probe.sentence(lab)]);
+      same = now === before ? same + 1 : 0;
+      before = now;
+    }
   },
 
   watch() {
@@ -81,8 +110,15 @@ window.probe = {
     return left + field.offsetWidth / 2 > track.right - 1 ? 1 : 0;
   },
 
-  sentence() {
-    return probe.lab().querySelector(".rlhf-lab-sentence").innerText;
+  sentence(lab = probe.lab()) {
+    return lab.querySelector(".rlhf-lab-sentence").innerText;
+  },
+
+  // one step by keyboard on the first slider, to the left at its right end
+  nudge(lab) {
+    const handle = lab.querySelector(".noUi-handle");
+    const [now, most] = ["now", "max"].map((part) => Number(handle.getAttribute(`aria-value${part}`)));
+    handle.dispatchEvent(new KeyboardEvent("keydown", { key: now < most ? "ArrowRight" : "ArrowLeft", bubbles: true }));
   },
 
   // where the camera of the 3-D picture is
@@ -91,16 +127,16 @@ window.probe = {
   },
 
   // name of a trace or an object -> a digest of its data
-  data() {
+  data(lab = probe.lab()) {
     const found = {};
-    probe.graphs().forEach((graph, place) => {
+    probe.graphs(lab).forEach((graph, place) => {
       graph.data.forEach((trace, index) => {
         const { x, y, z } = trace;
         found[`graph ${place} trace ${trace.name || index}`] = digest([x, y, z]);
       });
       found[`graph ${place} shapes`] = digest(graph.layout.shapes);
     });
-    for (const { model } of probe.scenes()) {
+    for (const { model } of probe.scenes(lab)) {
       for (const id of model.get("object_ids")) {
         const { attributes } = globalThis.__k3dWidgets.objects[id];
         const { positions, vertices, heights, origins, vectors, colors, attribute, text, visible, position, model_matrix } = attributes;
@@ -112,12 +148,18 @@ window.probe = {
   },
 };
 
-// a short number for any nested data; typed arrays count by their values
+// a short number for any nested data
 function digest(value) {
-  const text = JSON.stringify(value, (_, part) => (ArrayBuffer.isView(part) ? Array.from(part) : part)) || "";
   let hash = 0;
-  for (let i = 0; i < text.length; i++) hash = (hash * 31 + text.charCodeAt(i)) | 0;
-  return `${text.length}:${hash}`;
+  const add = (part) => {
+    if (ArrayBuffer.isView(part) || Array.isArray(part)) part.forEach(add);
+    else if (typeof part === "number") hash = (Math.imul(hash, 31) + Math.round(part * 1e5)) | 0;
+    else if (part && typeof part === "object") add(Object.values(part));
+    else for (const letter of String(part)) hash = (Math.imul(hash, 31) + letter.charCodeAt(0)) | 0;
+    hash = (Math.imul(hash, 31) + 7) | 0;
+  };
+  add(value);
+  return hash;
 }
 
 addEventListener("keydown", () => probe.keys.push(performance.now()), true);

@@ -28,14 +28,18 @@ class Opened:
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
 def lab(request, page, measured):
+    """One lab, alone in the page; what it leaves behind is cleared, whether it was drawn or not."""
     case = request.param
-    seconds = page.open(case.name, case.graphs, case.scenes)
-    page.wait_until(case.until)
-    opened = Opened(case, page, page.controls(), page.state())
-    page.picture(PICTURES / f"{case.name}-light.png")
-    measured[case.name] = [seconds, case.scenes > 0, None]
-    yield opened
-    page.close(case.name)
+    page.clear()
+    try:
+        seconds = page.open(case.name, case.graphs, case.scenes)
+        page.wait_until(case.until)
+        opened = Opened(case, page, page.controls(), page.state())
+        page.picture(PICTURES / f"{case.name}-light.png")
+        measured[case.name] = [seconds, case.scenes > 0, None]
+        yield opened
+    finally:
+        page.clear()
 
 
 def test_every_control_says_what_it_is_and_what_to_look_for(lab):
@@ -58,7 +62,8 @@ def test_each_control_moves_the_figure_and_the_sentence(lab):
         before = lab.page.state()
         lab.page.focus(lab.control(label))
         lab.page.press(key)
-        after = lab.page.wait_for_change(before)
+        lab.page.settle()
+        after = lab.page.state()
         assert after[0] != before[0] and after[1] != before[1], label
     tried = dict(lab.case.first).keys() | {"Reset", *PLAYER}
     rest = {control.label for control in lab.controls} - tried
@@ -74,10 +79,12 @@ def test_play_walks_on_until_it_is_paused(lab):
         pytest.skip("this lab has nothing to play")
     before = lab.page.state()
     lab.page.move(lab.control(PLAYER[0]))
-    after = lab.page.wait_for_change(before, settle=False)
+    lab.page.wait_for_a_move(before)
     lab.page.press("Space")
     lab.page.settle()
-    assert after[0] != before[0] and after[1] != before[1]
+    paused = lab.page.state()
+    lab.page.settle()
+    assert lab.page.state() == paused
 
 
 def test_arrow_keys_turn_the_3d_picture(lab):
@@ -86,24 +93,24 @@ def test_arrow_keys_turn_the_3d_picture(lab):
     before = lab.page.camera()
     lab.page.page.locator(".rlhf-lab .k3d-target").focus()
     lab.page.press("ArrowRight", "+")
-    lab.page.settle(600)
-    assert lab.page.camera() != before
+    lab.page.page.wait_for_function(
+        "before => String(probe.camera()) !== String(before)", arg=before
+    )
 
 
 def test_reset_goes_back_to_the_start(lab):
-    before = lab.page.state()
-    assert before != lab.start
+    assert lab.page.state() != lab.start
     lab.page.move(lab.control("Reset"))
-    assert lab.page.wait_for_state(lab.start) == lab.start
+    lab.page.settle()
+    assert lab.page.state() == lab.start
 
 
 def test_latency_and_a_burst_of_25_moves(lab, measured):
-    latency = lab.page.latency(lab.control(lab.case.slider))
-    measured[lab.case.name][2] = latency
+    """The figures are printed, not asserted; but when the lab says that it has drawn all, it has."""
+    measured[lab.case.name][2] = lab.page.latency(lab.control(lab.case.slider))
     before = lab.page.state()
-    lab.page.page.wait_for_timeout(300)
+    lab.page.settle()
     assert lab.page.state() == before, "events of the burst were still queued"
-    assert latency.median < 5000  # a hang; the figures themselves are printed, not asserted
 
 
 def test_dark_and_nothing_from_outside_and_no_error(lab):

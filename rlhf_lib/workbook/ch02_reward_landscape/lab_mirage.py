@@ -84,7 +84,8 @@ def describe_climb(learned: Learned, updates: int) -> str:
 def mirage_lab() -> Lab:
     """The live lab: the proxy is refitted at once, the walker retrained right after."""
     stage, side = Stage(), curves_plot()
-    controls, known, made = mirage_controls(), {}, {}
+    controls, known = mirage_controls(), {}
+    train = Slowly(train_walker, known.update)
 
     def update(shown, updates, **settings) -> str:
         wanted = mirage_settings(**settings)
@@ -98,21 +99,19 @@ def mirage_lab() -> Lab:
         )
         return f"{SHOWN[shown]} {describe_proxy(wanted)} {words}"
 
-    def show(result) -> None:
-        known[result[0]] = result[1]
-        if made:
-            made["lab"].redraw()
-
-    train = Slowly(lambda wanted: (wanted, climbed(wanted)), show)
     tasks = (
         "play: after which update do the two curves part? What does the ground look like there?",
         "more comparisons, 25 to 1600: does the summit go away? Where were they all made (white dots)?",
         "radius from 0.6 to 2.0: now some comparisons come from behind the crest. What happens to the mirage?",
         "β from 0 to 0.3: which of the two curves pays, and which one gains?",
     )
-    made["lab"] = Lab("The mirage: over-optimization as a landscape", controls, stage, update, tasks,
-                      extra=player(controls["updates"], 200), side=side)  # fmt: skip
-    return made["lab"]
+    return Lab("The mirage: over-optimization as a landscape", controls, stage, update, tasks,
+               extra=player(controls["updates"], 200), side=side, work=train)  # fmt: skip
+
+
+def train_walker(wanted: MirageSettings):
+    """The walker of these settings, by its settings: work of a second, in one piece."""
+    yield 1.0, {wanted: climbed(wanted)}
 
 
 def mirage_controls() -> dict:

@@ -86,14 +86,15 @@ def tube_lab() -> Lab:
     """The live lab. Walkers are trained when they are first asked for, and kept."""
     stage, side = Stage(), budget_plot()
     known: dict[tuple, Learned] = {}
-    controls = tube_controls()
+    controls, train = tube_controls(), Slowly(train_walkers, known.update)
 
     def update(climbs, budget, rope, sigma, updates) -> str:
         draw_walls(stage, budget, sigma)
         draw_curve(side, known, climbs, budget, rope, sigma)
         wanted = (climbs, budget if rope == HELD[0] else None, sigma)
-        if wanted not in known:
-            train(wanted)
+        missing = [key for key in curve_of(*wanted) if key not in known]
+        if wanted in missing or (missing and train.live):
+            train(missing if train.live else [wanted])
         if wanted not in known:
             hide_walks(stage, sigma)
             return "This walker is being trained …"
@@ -101,30 +102,26 @@ def tube_lab() -> Lab:
         draw_walks(stage, found, updates)
         return describe(found, budget, rope, sigma)
 
-    def work(wanted):
-        return wanted, climbed(*wanted)
-
-    def show(result) -> None:
-        (climbs, _, sigma), learned = result
-        known[result[0]] = learned
-        if "lab" not in made:
-            return
-        made["lab"].redraw()
-        missing = [b for b in (*BUDGETS, None) if (climbs, b, sigma) not in known]
-        now = made["lab"].values()
-        if missing and train.live and (now["climbs"], now["sigma"]) == (climbs, sigma):
-            train((climbs, missing[0], sigma))
-
-    train, made = Slowly(work, show), {}
     tasks = (
         "budget from 0.03 to 0.3, ten times the nats: by which factor does the wall move?",
         "noise σ from 0.15 to 0.30 at the same budget: why is the tube wider now?",
         "“without a tube”, updates to 0, then play: when do paths break out, and when does gold turn down?",
         "climb the gold terrain instead: does the tube still help, or does it only cost?",
     )
-    made["lab"] = Lab("The tube: a KL budget as a corridor", controls, stage, update, tasks,
-                      extra=player(controls["updates"], 200), side=side)  # fmt: skip
-    return made["lab"]
+    return Lab("The tube: a KL budget as a corridor", controls, stage, update, tasks,
+               extra=player(controls["updates"], 200), side=side, work=train)  # fmt: skip
+
+
+def curve_of(climbs: str, budget: float | None, sigma: float) -> list[tuple]:
+    """A walker and those of all other budgets (None: without a tube), which make the curve."""
+    return [(climbs, b, sigma) for b in sorted((*BUDGETS, None), key=lambda other: other != budget)]
+
+
+def train_walkers(missing: list[tuple]):
+    """Walkers one after the other, by what they are."""
+    before = len(BUDGETS) + 1 - len(missing)
+    for number, key in enumerate(missing, start=before + 1):
+        yield number / (len(BUDGETS) + 1), {key: climbed(*key)}
 
 
 def tube_controls() -> dict:

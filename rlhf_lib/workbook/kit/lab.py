@@ -7,106 +7,21 @@ figure. Testing the function tests the lab's content; setting a control tests it
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
+import traceback
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-FIRST, WAIT, LONGEST = 0.01, 0.05, 0.2
-"""Seconds: before a single move is drawn; without a new one in a burst; at most between two pictures in a burst."""
+from .lifetime import close, replace, widgets_of
+from .loading import figure_class
+from .page import STYLE_SHEET, page_side
+from .still import class_name, still
+from .work import Latest, Slowly
 
-STYLE_SHEET = """<style>
-.rlhf-lab .k3d-target { background: transparent !important; }
-.rlhf-lab .main-svg text { fill: var(--jp-ui-font-color1, #666) !important; }
-.rlhf-lab .noUi-handle:focus-visible, .rlhf-lab select:focus-visible, .rlhf-lab button:focus-visible,
-.rlhf-lab input:focus-visible { outline: 3px solid #E69F00; outline-offset: 2px; }
-.rlhf-lab .rlhf-lab-sentence { border-left: 4px solid #56B4E9; padding-left: 10px; margin: 4px 0; }
-.rlhf-lab .rlhf-lab-sentence .widget-html-content { line-height: 1.45; }
-.rlhf-lab .widget-html-content ol { margin: 0; padding-left: 1.6em; line-height: 1.4; }
-.rlhf-lab .rlhf-word { color: var(--jp-ui-font-color1, #555); font-family: var(--jp-ui-font-family, sans-serif);
-  background: color-mix(in srgb, var(--jp-layout-color0, #fff) 72%, transparent); padding: 0 5px; border-radius: 4px; }
-.rlhf-lab .rlhf-lab-key div { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; line-height: 1.4; }
-.rlhf-lab .rlhf-lab-key i { display: inline-block; width: 20px; height: 4px; margin-right: 2px;
-  vertical-align: middle; border: 1px solid rgba(128, 128, 128, 0.6); }
-.rlhf-lab .k3d-target:focus { outline: 3px solid #E69F00; }
-</style>"""
-"""The page's own text colour in figures, a clear mark of where the keyboard is, one look for all labs."""
-
-
-KEYBOARD = """
-function prepare(lab) {
-  const own = (event) => event.target.setAttribute("data-lm-suppress-shortcuts", "true");
-  lab.addEventListener("focusin", own);
-  for (const box of lab.querySelectorAll(".widget-inline-hbox")) {
-    const label = box.querySelector(".widget-label");
-    const field = box.querySelector(".noUi-handle, select, input");
-    if (label && field) field.setAttribute("aria-label", `${label.innerText}: ${label.title}`);
-  }
-  for (const play of lab.querySelectorAll(".widget-play")) {
-    PLAY.forEach((title, i) => { if (play.children[i]) play.children[i].title = title; });
-  }
-}
-const PLAY = ["play or pause", "stop: back to the start"];
-const TURNS = {
-  ArrowLeft: [-10, 0, 1], ArrowRight: [10, 0, 1], ArrowUp: [0, 6, 1], ArrowDown: [0, -6, 1],
-  "+": [0, 0, 0.9], "-": [0, 0, 1.1],
-};
-function scene(lab, model) {
-  const target = lab.querySelector(".k3d-target");
-  if (!target) return lab.isConnected && setTimeout(() => scene(lab, model), 300);
-  target.tabIndex = 0;
-  target.setAttribute("role", "img");
-  target.setAttribute("aria-label", "3-D picture; arrow keys turn it, plus and minus zoom");
-  target.addEventListener("keydown", (event) => {
-    if (!TURNS[event.key]) return;
-    model.send({ turn: TURNS[event.key] });
-    event.preventDefault();
-  });
-}
-function render({ model, el }) {
-  const lab = el.closest(".rlhf-lab");
-  if (!lab) return requestAnimationFrame(() => render({ model, el }));
-  requestAnimationFrame(() => prepare(lab));
-  if (model.get("scene")) scene(lab, model);
-}
-export default { render: (context) => void render(context) };
-"""
-"""In the page: arrow keys and letters belong to the lab's controls, not to the notebook's shortcuts (where the
-down key leaves a menu for the next cell); each control tells a screen reader its label; and a 3-D picture that
-has the keyboard's focus is turned by arrow keys."""
-
-
-class Latest:
-    """Calls `action` for the latest of many requests: at once for a single one, and in a burst seldom enough
-    that nothing queues up, with the last request always served.
-
-    Where no event loop runs (tests, scripts), it calls at once.
-    """
-
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action, self.pending = action, None
-        self.heard = self.drawn = float("-inf")
-
-    def __call__(self, *_event) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.action()
-            return
-        now = loop.time()
-        burst, self.heard = now - self.heard < WAIT, now
-        if self.pending is not None:
-            self.pending.cancel()
-        due = min(now + WAIT, max(self.drawn + LONGEST, now)) if burst else now + FIRST
-        self.pending = loop.call_at(due, self.act, loop)
-
-    def act(self, loop) -> None:
-        """Draw, and note when that was done."""
-        self.pending = None
-        try:
-            self.action()
-        finally:
-            self.drawn = self.heard = loop.time()
+SETTLED = 0.2
+"""Seconds within which moves that were on their way from the page when Reset was pressed have come in."""
 
 
 class Lab:
@@ -115,7 +30,7 @@ class Lab:
     controls: name -> ipywidgets control. update: called with the controls' values by name; it changes
         `figure` and returns the sentence. try_this: prompts of the form 'predict, then move'. figure: a
         plotly FigureWidget or a `Stage`. extra: widgets beside the reset button. side: a small plotly
-        figure below the controls.
+        figure below the controls. work: what the lab computes slowly.
     """
 
     def __init__(
@@ -127,33 +42,47 @@ class Lab:
         try_this: Sequence[str] = (),
         extra: Sequence = (),
         side=None,
+        work: Slowly | None = None,
     ) -> None:
         import ipywidgets as widgets
 
-        self.controls, self.figure, self.side, self.update = controls, figure, side, update
+        self.title, self.controls, self.figure = title, controls, figure
+        self.side, self.update, self.work = side, update, work
         self.stage = figure if hasattr(figure, "turn") else None
         self.start = {name: control.value for name, control in controls.items()}
         self.sentence = widgets.HTML()
         self.sentence.add_class("rlhf-lab-sentence")
         self.prompts = widgets.HTML(prompts(try_this))
+        self.page = page_side(self.stage is not None, self.hear)
+        self.questions, self.held, self.moves = [], False, 0
         self.request = Latest(self.redraw)
         for control in controls.values():
-            control.observe(self.request, names="value")
-        self.buttons = [*extra, self.reset_button()]
+            control.observe(self.moved, names="value")
+        self.buttons = [*extra, self.reset_button(), *(work.controls if work else ())]
+        self.view = self.laid_out()
+        self.redraw()
+        if work:
+            work.after, work.fail, work.done = self.redraw, self.fail, self.tell
+
+    def laid_out(self):
+        """All parts in their places."""
+        import ipywidgets as widgets
+
         row = widgets.HBox(self.buttons, layout=BUTTONS)
-        panel = [*controls.values(), row, *([] if side is None else [side])]
-        body = [widgets.VBox(panel, layout=PANEL), self.stage.view if self.stage else figure]
-        self.view = widgets.VBox(
+        panel = [*self.controls.values(), row, *([] if self.side is None else [self.side])]
+        body = [widgets.VBox(panel, layout=PANEL), self.stage.view if self.stage else self.figure]
+        view = widgets.VBox(
             [
-                widgets.HTML(f"{STYLE_SHEET}<b>{title}</b>"),
+                widgets.HTML(f"{STYLE_SHEET}<b>{self.title}</b>"),
                 widgets.HBox(body, layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
                 self.sentence,
                 self.prompts,
-                keyboard(self.stage),
+                self.page,
             ]
         )
-        self.view.add_class("rlhf-lab")
-        self.redraw()
+        view.add_class("rlhf-lab")
+        view.add_class(class_name(self.title))
+        return view
 
     def reset_button(self):
         """The button that goes back to the start."""
@@ -170,76 +99,95 @@ class Lab:
         values = {name: control.value for name, control in self.controls.items()}
         return {n: round(v, 9) if isinstance(v, float) else v for n, v in values.items()}
 
+    def moved(self, _event) -> None:
+        """A control was moved: draw soon; in the middle of a reset, when it is over."""
+        self.moves += 1
+        if not self.held:
+            self.request()
+
     def redraw(self) -> None:
-        """Run the update with the present values."""
-        self.say(self.update(**self.values()))
-        if self.stage:
-            self.stage.draw()
+        """Run the update with the present values. What goes wrong is raised, and said in the lab too."""
+        try:
+            self.say(self.update(**self.values()))
+            if self.stage:
+                self.stage.draw()
+        except Exception as error:
+            self.fail(error)
+            raise
+        finally:
+            self.tell()
 
     def say(self, sentence: str) -> None:
         """Put a sentence below the figure; screen readers read it out."""
-        self.sentence.value = f"<div aria-live='polite'>{sentence}</div>"
+        self.sentence.value = sentence
+
+    def fail(self, error: Exception) -> None:
+        """Say what went wrong, and where, in place of the sentence."""
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        kind, words = type(error).__name__, html.escape(str(error))
+        self.say(
+            f"<b>This could not be computed.</b> {kind}: {words} ({where.name}, line {where.lineno})"
+        )
 
     def reset(self) -> None:
-        """All controls back to their start, and the view of a 3-D picture too."""
-        for name, value in self.start.items():
-            self.controls[name].value = value
+        """All controls back to their start, and the view of a 3-D picture too; what plays is paused."""
+        self.put_back()
         if self.stage:
             self.stage.home()
+        with contextlib.suppress(RuntimeError):  # without an event loop nothing is on its way
+            loop = asyncio.get_running_loop()
+            loop.call_later(SETTLED, self.put_back_late, self.moves)
+
+    def put_back(self) -> None:
+        """Give all controls their first values at one time, and draw."""
+        self.held = True
+        for button in self.buttons:
+            if hasattr(button, "playing"):
+                button.playing = False
+        for name, value in self.start.items():
+            put_back(self.controls[name], value)
+        self.held = False
+        self.request()
+
+    def put_back_late(self, moves: int) -> None:
+        """Once more, if a move came in after the reset that was made before it."""
+        if self.moves != moves:
+            self.put_back()
+
+    def hear(self, message: dict) -> None:
+        """A message from the page: turn the picture, or say when all is drawn."""
+        if "turn" in message:
+            self.stage.turn(*message["turn"])
+        if "settled" in message:
+            self.questions.append(message)
+            self.tell()
+
+    def tell(self) -> None:
+        """Answer the page's questions whether all is drawn, once it is."""
+        if self.request.pending is not None or (self.work and self.work.running):
+            return
+        questions, self.questions = self.questions, []
+        for question in questions:
+            self.page.send(question)
+
+    def close(self) -> None:
+        """Forget all widgets of this lab, in the kernel and in the page."""
+        for widget in widgets_of(self.view):
+            close(widget)
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
+        from IPython.display import HTML, display
 
+        replace(self)
         display(self.view)
+        display(HTML(still(self)))
 
 
-def keyboard(stage=None):
-    """An invisible widget that gives the keyboard to the lab's controls and to its 3-D picture, if any."""
-    import anywidget
-    import traitlets
-
-    class Keyboard(anywidget.AnyWidget):
-        _esm = KEYBOARD
-        scene = traitlets.Bool(stage is not None).tag(sync=True)
-
-    widget = Keyboard()
-    if stage is not None:
-        widget.on_msg(lambda _, message, __: stage.turn(*message["turn"]))
-    return widget
-
-
-class Slowly:
-    """Work of about a second: in a thread, one piece at a time, and only the latest request is shown.
-
-    work: settings -> result. show: called with the result when nothing newer was asked for. Where no
-    event loop runs (tests, scripts), both are done at once; `live` says whether one does.
-    """
-
-    def __init__(self, work: Callable, show: Callable) -> None:
-        self.work, self.show = work, show
-        self.wanted, self.running, self.live = None, False, False
-
-    def __call__(self, settings) -> None:
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            self.show(self.work(settings))
-            return
-        self.wanted, self.live = settings, True
-        if not self.running:
-            self.running = True
-            self.task = loop.create_task(self.serve())
-
-    async def serve(self) -> None:
-        """Work until the latest request is done and shown."""
-        try:
-            while self.wanted is not None:
-                settings, self.wanted = self.wanted, None
-                result = await asyncio.to_thread(self.work, settings)
-                if self.wanted is None:
-                    self.show(result)
-        finally:
-            self.running = False
+def put_back(control, value) -> None:
+    """Give a control a value that its present limits may not allow."""
+    if hasattr(control, "max") and value > control.max:
+        control.max = value
+    control.value = value
 
 
 def prompts(tasks: Sequence[str]) -> str:
@@ -305,8 +253,7 @@ def player(control, interval: int = 250) -> tuple:
         value=control.value, min=control.min, max=control.max, interval=interval, show_repeat=False,
         repeat=True, layout={"width": "76px"},
     )  # fmt: skip
-    widgets.jslink((play, "value"), (control, "value"))
-    widgets.jslink((play, "max"), (control, "max"))
+    play.links = [widgets.jslink((play, name), (control, name)) for name in ("value", "max")]
     step = widgets.Button(
         description="Step", tooltip="one step on; at the end, back to the start", icon="step-forward",
         layout=BUTTON,
@@ -333,7 +280,6 @@ def side_plot(x: str, y: str, height: int = 190):
 
 def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width: int = 620):
     """An empty plotly FigureWidget that suits light and dark themes."""
-    import plotly.graph_objects as go
     from plotly.subplots import make_subplots
 
     figure = make_subplots(1, columns, subplot_titles=list(titles), horizontal_spacing=0.14)
@@ -348,7 +294,7 @@ def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width:
     )
     figure.update_xaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
     figure.update_yaxes(gridcolor="rgba(128,128,128,0.25)", zeroline=False)
-    shown = go.FigureWidget(figure)
+    shown = figure_class()(figure)
     # plotly's own buttons would cover a title; a FigureWidget has no public way to leave them out
     shown._config = {**shown._config, "displayModeBar": False}
     return shown

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...landscape import EXTENT
+from .loading import unannounced
 
 HEIGHT = 2.6
 """Map units between the lowest and the highest point of a surface, as drawn."""
@@ -108,15 +109,13 @@ class Stage:
     def put(self, name: str, make, **traits) -> None:
         """Make an object the first time, afterwards set what has changed.
 
-        Make all objects before the lab is displayed, hidden if need be: one that comes later may reach the
-        page after the plot asks for it.
-
         Raises:
             ValueError: the number of points of an object with indices or colours has changed: its traits
                 reach the page one by one, and in between they would not fit.
         """
         if name not in self.objects:
-            self.objects[name] = make(name=name, **traits)
+            with unannounced():
+                self.objects[name] = make(name=name, **traits)
             self.plot += self.objects[name]
             self.changed = True
             return
@@ -149,7 +148,7 @@ class Stage:
         heights = np.asarray(heights, dtype=np.float32)
         low, high = limits or (float(heights.min()), float(heights.max()))
         shown = heights.clip(low, high)
-        grid = self.grids[name] = Grid(shown, low, high, tuple(extent))
+        grid = self.grids[name] = Grid(shown, low, high, tuple(extent), COLOUR_MAPS[colours].lower())
         look = {} if name in self.objects else surface_look(extent)
         scale = np.array(getattr(k3d.matplotlib_color_maps, COLOUR_MAPS[colours]), dtype=np.float32)
         self.put(
@@ -167,7 +166,7 @@ class Stage:
         import k3d
 
         base = self.grids[ground]
-        grid = self.grids[name] = base.like(np.asarray(heights, dtype=np.float32))
+        grid = self.grids[name] = base.like(np.asarray(heights, dtype=np.float32), colour)
         look = {} if name in self.objects else surface_look(base.extent)
         self.put(name, k3d.surface, heights=grid.z, color=packed(colour), opacity=opacity, **look)
         mesh, segments = grid.mesh()
@@ -275,15 +274,18 @@ class Stage:
 
 
 class Grid:
-    """A surface as it is drawn: shown (ny, nx) in its own unit, z (ny, nx) in map units."""
+    """A surface as it is drawn: shown (ny, nx) in its own unit, z (ny, nx) in map units.
 
-    def __init__(self, shown, low: float, high: float, extent: tuple) -> None:
-        self.low, self.high, self.extent = low, high, extent
+    colour: '#RRGGBB', or the name of a colour map.
+    """
+
+    def __init__(self, shown, low: float, high: float, extent: tuple, colour: str = "viridis"):
+        self.low, self.high, self.extent, self.colour = low, high, extent, colour
         self.z = self.drawn(shown).astype(np.float32)
 
-    def like(self, heights) -> Grid:
+    def like(self, heights, colour: str) -> Grid:
         """Another surface in the same unit and range."""
-        return Grid(heights.clip(self.low, self.high), self.low, self.high, self.extent)
+        return Grid(heights.clip(self.low, self.high), self.low, self.high, self.extent, colour)
 
     def drawn(self, heights):
         """Heights in the surface's unit -> in map units."""
