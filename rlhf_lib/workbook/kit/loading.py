@@ -15,75 +15,84 @@ from uuid import uuid4
 
 PATIENT = """
 async function patient(model) {
-  const raw = await model.widget_manager.get_model(model.get("own_id"));
+  const raw = await model.widget_manager.get_model(model.get("_own_id"));
   const kind = Object.getPrototypeOf(raw), parent = Object.getPrototypeOf(kind);
-  if (kind.rlhfPatient || !Object.hasOwn(kind, "_handle_comm_msg")) return;
-  const strict = kind._handle_comm_msg;
-  kind.rlhfPatient = true;
-  kind._handle_comm_msg = async function (...message) {
-    try {
-      return await strict.apply(this, message);
-    } catch (error) {
-      if (!String(error).includes("Failed to initialize model")) throw error;
-      return parent._handle_comm_msg.apply(this, message);
-    }
-  };
+  if (!raw.comm || !Object.hasOwn(kind, "_handle_comm_msg")) return;
+  if (!kind.rlhfPatient) {
+    const strict = kind._handle_comm_msg;
+    kind.rlhfPatient = true;
+    kind._handle_comm_msg = async function (...message) {
+      try {
+        return await strict.apply(this, message);
+      } catch (error) {
+        if (!String(error).includes("Failed to initialize model")) throw error;
+        return parent._handle_comm_msg.apply(this, message);
+      }
+    };
+  }
+  raw.comm.on_msg(raw._handle_comm_msg.bind(raw));
 }
 """
 """In the page: a message to a model whose module was late is delivered late, and not dropped."""
 
-FIGURE = (
+LOADER = (
     PATIENT
     + """
-const page = (globalThis.__rlhfPlotly = globalThis.__rlhfPlotly || { make: null, waiting: new Set() });
-function ask({ model }) {
+const libraries = (globalThis.__rlhfLibraries = globalThis.__rlhfLibraries || {});
+function libraryOf(model) {
+  const name = model.get("_library");
+  libraries[name] = libraries[name] || { module: null, waiting: new Set() };
+  return libraries[name];
+}
+function ask({ model }, library) {
   const heard = async (message, buffers) => {
     if (!message || message.type !== "rlhf-module") return;
     model.off("msg:custom", heard);
     const url = URL.createObjectURL(new Blob([buffers[0]], { type: "text/javascript" }));
     const module = await import(url);
     URL.revokeObjectURL(url);
-    page.make = module.default;
-    const served = [...page.waiting];
-    page.waiting.clear();
+    library.module = module.default;
+    const served = [...library.waiting];
+    library.waiting.clear();
     served.forEach(({ use }) => use());
   };
   model.on("msg:custom", heard);
   model.send({ type: "rlhf-module" });
 }
-function firstOf(kernel) {
-  return [...page.waiting].find((entry) => entry.kernel === kernel);
-}
 function whenLoaded(model, use) {
-  if (page.make) {
+  const library = libraryOf(model), kernel = model.get("_kernel_id");
+  if (library.module) {
     use();
     return () => {};
   }
-  const entry = { model, use, kernel: model.get("kernel_id") };
-  page.waiting.add(entry);
-  if (firstOf(entry.kernel) === entry) ask(entry);
+  const first = () => [...library.waiting].find((entry) => entry.kernel === kernel);
+  const entry = { model, use, kernel };
+  library.waiting.add(entry);
+  if (first() === entry) ask(entry, library);
   return () => {
-    const asker = firstOf(entry.kernel) === entry;
-    if (page.waiting.delete(entry) && asker && firstOf(entry.kernel)) ask(firstOf(entry.kernel));
+    const asker = first() === entry;
+    if (library.waiting.delete(entry) && asker && first()) ask(first(), library);
   };
 }
 export default () => {
   let inner = null;
   const waiting = [];
   return {
-    initialize({ model }) {
+    initialize(context) {
+      const { model } = context;
+      let forget = () => {}, cleanup = null, gone = false;
       const heard = (message) => {
         if (!message || message.type !== "rlhf-state") return;
         model.off("msg:custom", heard);
-        inner = page.make();
-        inner.initialize({ model });
+        const { module } = libraryOf(model);
+        inner = typeof module === "function" ? module() : module;
+        cleanup = inner.initialize(context);
         waiting.forEach((draw) => draw());
       };
       const hello = () => {
         model.on("msg:custom", heard);
         model.send({ type: "rlhf-state" });
       };
-      let forget = () => {}, gone = false;
       patient(model).catch(console.warn).then(() => {
         if (!gone) forget = whenLoaded(model, hello);
       });
@@ -91,6 +100,7 @@ export default () => {
         gone = true;
         model.off("msg:custom", heard);
         forget();
+        if (typeof cleanup === "function") cleanup();
       };
     },
     render(context) {
@@ -102,61 +112,81 @@ export default () => {
       else waiting.push(draw);
       return () => {
         gone = true;
-        if (cleanup) cleanup();
+        if (typeof cleanup === "function") cleanup();
       };
     },
   };
 };
 """
 )
-"""In the page: plotly's module is fetched by the first figure that a kernel shows, used by all; then each says
-hello, and is given its figure as it is now."""
+"""In the page: a library's module is fetched by the first widget that a kernel shows, and used by all; then each
+says hello, and is given its state as it is now."""
 
 KERNEL = uuid4().hex
-"""Names this process: a page may show figures of a kernel that has been restarted, which answers no more."""
+"""Names this process: a page may show widgets of a kernel that has been restarted, which answers no more."""
+
+
+def loaded(kind, library: str, module: Path, freshen=lambda widget: None):
+    """A widget class like `kind`, whose module in the page is `LOADER` and then the library's own.
+
+    freshen: called with the widget before a page is told its state.
+    """
+    from traitlets import Unicode
+
+    class Loaded(kind):
+        _esm = LOADER
+        _own_id = Unicode().tag(sync=True)
+        _kernel_id = Unicode(KERNEL).tag(sync=True)
+        _library = Unicode().tag(sync=True)
+
+        def open(self) -> None:
+            """Announce the widget under a name that it knows itself."""
+            self._library = library
+            announce(self, super().open)
+
+        def _handle_custom_msg(self, content, buffers) -> None:
+            asked = content.get("type")
+            if asked == "rlhf-module":
+                self.send({"type": asked}, buffers=[module.read_bytes()])
+            elif asked == "rlhf-state":
+                freshen(self)
+                self.send({"type": asked})
+            else:
+                super()._handle_custom_msg(content, buffers)
+
+    return Loaded
 
 
 @cache
 def figure_class():
-    """plotly's FigureWidget with the module above: `figure_class()(figure)`."""
+    """plotly's FigureWidget, loaded once a page: `figure_class()(figure)`."""
     import plotly
     import plotly.graph_objects as go
-    from traitlets import Unicode
 
     bundle = Path(plotly.__file__).parent / "package_data" / "widgetbundle.js"
+    return loaded(go.FigureWidget, "plotly", bundle, freshen_figure)
 
-    class Figure(go.FigureWidget):
-        _esm = FIGURE
-        own_id = Unicode().tag(sync=True)
-        kernel_id = Unicode(KERNEL).tag(sync=True)
 
-        def open(self) -> None:
-            """Announce the figure under a name that it knows itself."""
-            announce(self, super().open)
+def freshen_figure(figure) -> None:
+    """plotly keeps what a page is told as it was when the figure was made: tell it what is now."""
+    with figure.hold_trait_notifications():
+        figure._widget_layout = deepcopy(figure._layout_obj._props)
+        figure._widget_data = deepcopy(figure._data)
 
-        def freshen(self) -> None:
-            """plotly keeps what a page is told as it was when the figure was made: tell it what is now."""
-            with self.hold_trait_notifications():
-                self._widget_layout = deepcopy(self._layout_obj._props)
-                self._widget_data = deepcopy(self._data)
 
-        def _handle_custom_msg(self, content, buffers) -> None:
-            kind = content.get("type")
-            if kind == "rlhf-module":
-                self.send({"type": kind}, buffers=[bundle.read_bytes()])
-            elif kind == "rlhf-state":
-                self.freshen()
-                self.send({"type": kind})
-            else:
-                super()._handle_custom_msg(content, buffers)
+@cache
+def scene_class():
+    """k3d's Plot, loaded once a page."""
+    import k3d
+    from k3d.plot import Plot
 
-    return Figure
+    return loaded(Plot, "k3d", Path(k3d.__file__).parent / "static" / "widget.mjs")
 
 
 def announce(widget, opened) -> None:
-    """Open a widget's comm under an id that stands in its state as `own_id` too."""
+    """Open a widget's comm under an id that stands in its state as `_own_id` too."""
     if widget.comm is None:
-        widget.own_id = widget._model_id = uuid4().hex
+        widget._own_id = widget._model_id = uuid4().hex
     opened()
 
 

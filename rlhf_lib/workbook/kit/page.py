@@ -129,7 +129,7 @@ def page_side(scene: bool, hear):
 
     class Page(anywidget.AnyWidget):
         _esm = PAGE
-        own_id = traitlets.Unicode().tag(sync=True)
+        _own_id = traitlets.Unicode().tag(sync=True)
         scene = traitlets.Bool().tag(sync=True)
 
         def open(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...landscape import EXTENT
-from .loading import unannounced
+from .loading import scene_class, unannounced
 
 HEIGHT = 2.6
 """Map units between the lowest and the highest point of a surface, as drawn."""
@@ -71,9 +71,8 @@ class Stage:
 
     def __init__(self, height: int = 400) -> None:
         import ipywidgets as widgets
-        import k3d
 
-        self.plot = k3d.plot(
+        self.plot = scene_class()(
             height=height, background_color=-1, grid_visible=False, menu_visibility=False,
             camera_auto_fit=False, grid_auto_fit=False, axes_helper=0.0, camera_mode="orbit",
             camera_fov=FIELD, lighting=1.4, colorbar_object_id=0, antialias=0,
