@@ -51,7 +51,7 @@ def png(lab) -> bytes:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from ..plots.style import STYLE
+    from ...plots.style import STYLE
 
     with rc_context(STYLE):
         whole = Figure(figsize=(WIDTH, HEIGHT), dpi=96)
@@ -180,7 +180,7 @@ TRACES = {"scatter": draw_scatter, "bar": draw_bars, "heatmap": draw_heat}
 
 def draw_stage(area, stage) -> None:
     """A 3-D stage from where its camera began: surfaces, and what stands on them."""
-    from ..plots.landscape import draw_grid
+    from ...plots.surface import draw_grid
     from .scene import HEIGHT as HIGH
     from .scene import LEFT, UP
 
