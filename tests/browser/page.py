@@ -48,7 +48,12 @@ class Page:
     """A browser page with one notebook, in which a cell for each lab is run by keyboard."""
 
     def __init__(
-        self, browser, server: JupyterLab, cells: dict[str, str], name: str = "labs", before: str = ""
+        self,
+        browser,
+        server: JupyterLab,
+        cells: dict[str, str],
+        name: str = "labs",
+        before: str = "",
     ) -> None:
         self.server, self.places, self.outside, self.errors = server, list(cells), [], []
         context = browser.new_context(viewport={"width": 1366, "height": 768})
@@ -167,7 +172,9 @@ class Page:
 
     def wait_for_a_move(self, before: tuple) -> None:
         """Wait until data and sentence are no longer what they were."""
-        changed = "([data, words]) => JSON.stringify(probe.data()) !== data && probe.sentence() !== words"
+        changed = (
+            "([data, words]) => JSON.stringify(probe.data()) !== data && probe.sentence() !== words"
+        )
         data = json.dumps(before[0], separators=(",", ":"), ensure_ascii=False)
         self.page.wait_for_function(changed, arg=[data, before[1]])
 

@@ -32,6 +32,18 @@ window.probe = {
     return [...document.querySelectorAll(".rlhf-lab")].filter((lab) => lab.offsetParent !== null);
   },
 
+  // the lab of a cell; JupyterLab keeps cells out of sight, and in an order of its own
+  labOf(place) {
+    const { content } = window.jupyterapp.shell.currentWidget;
+    return content.widgets[place].node.querySelector(".rlhf-lab") || undefined;
+  },
+
+  async goTo(place) {
+    const { content } = window.jupyterapp.shell.currentWidget;
+    content.activeCellIndex = place;
+    await content.scrollToItem(place, "start");
+  },
+
   // a plotly figure has drawn its traces, a 3-D picture has all objects of its scene
   complete(lab, graphs, scenes) {
     const drawn = [...lab.querySelectorAll(".js-plotly-plot")].filter(

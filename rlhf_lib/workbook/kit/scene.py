@@ -147,7 +147,9 @@ class Stage:
         heights = np.asarray(heights, dtype=np.float32)
         low, high = limits or (float(heights.min()), float(heights.max()))
         shown = heights.clip(low, high)
-        grid = self.grids[name] = Grid(shown, low, high, tuple(extent), COLOUR_MAPS[colours].lower())
+        grid = self.grids[name] = Grid(
+            shown, low, high, tuple(extent), COLOUR_MAPS[colours].lower()
+        )
         look = {} if name in self.objects else surface_look(extent)
         scale = np.array(getattr(k3d.matplotlib_color_maps, COLOUR_MAPS[colours]), dtype=np.float32)
         self.put(

@@ -117,7 +117,11 @@ def settle(axis, direction: str, given) -> None:
 def plain(colour):
     """plotly's colour as matplotlib's; None for one that is not seen."""
     numbers = re.findall(r"[\d.]+", colour) if isinstance(colour, str) and colour[0] == "r" else ()
-    return colour if not numbers else (*(float(n) / 255 for n in numbers[:3]), *map(float, numbers[3:]))
+    return (
+        colour
+        if not numbers
+        else (*(float(n) / 255 for n in numbers[:3]), *map(float, numbers[3:]))
+    )
 
 
 def draw_scatter(axis, trace) -> None:
@@ -125,9 +129,16 @@ def draw_scatter(axis, trace) -> None:
     if trace.x is None or trace.y is None or len(trace.x) == 0:
         return
     x, y = np.asarray(trace.x), np.asarray(trace.y, dtype=float)
-    mode, named = trace.mode or "lines", {"label": trace.name if trace.showlegend is not False else None}
+    mode, named = (
+        trace.mode or "lines",
+        {"label": trace.name if trace.showlegend is not False else None},
+    )
     if "lines" in mode:
-        style = {"color": plain(trace.line.color), "ls": DASHES.get(trace.line.dash, "--"), "lw": trace.line.width or 2}
+        style = {
+            "color": plain(trace.line.color),
+            "ls": DASHES.get(trace.line.dash, "--"),
+            "lw": trace.line.width or 2,
+        }
         steps = {"drawstyle": "steps-post"} if trace.line.shape == "hv" else {}
         axis.plot(x, y, **style, **steps, **named)
         if trace.fill == "tozeroy":
@@ -141,10 +152,14 @@ def draw_marks(axis, trace, x, y, named: dict) -> None:
     """Marks; by their area in proportion to plotly's."""
     marker = trace.marker
     size = np.asarray(marker.size if marker.size is not None else 6, dtype=float)
-    area = 0.5 * size / marker.sizeref if marker.sizemode == "area" and marker.sizeref else size**2 / 2
+    area = (
+        0.5 * size / marker.sizeref if marker.sizemode == "area" and marker.sizeref else size**2 / 2
+    )
     colour = marker.color if isinstance(marker.color, str) else list(marker.color or "k")
     hollow = marker.line.color and marker.line.width
-    faces = {"facecolors": "none", "edgecolors": plain(marker.line.color)} if hollow else {"c": colour}
+    faces = (
+        {"facecolors": "none", "edgecolors": plain(marker.line.color)} if hollow else {"c": colour}
+    )
     axis.scatter(x, y, s=np.maximum(area, marker.sizemin or 0), zorder=4, **faces, **named)
 
 
@@ -153,7 +168,10 @@ def draw_bars(axis, trace) -> None:
     if trace.x is None or trace.y is None:
         return
     colour = trace.marker.color
-    style = {"color": colour if isinstance(colour, str) else list(colour), "alpha": trace.opacity or 1.0}
+    style = {
+        "color": colour if isinstance(colour, str) else list(colour),
+        "alpha": trace.opacity or 1.0,
+    }
     label = {"label": trace.name} if trace.name and trace.showlegend is not False else {}
     if trace.orientation == "h":
         axis.barh(list(trace.y), list(trace.x), **style, **label)
@@ -167,7 +185,9 @@ def draw_heat(axis, trace) -> None:
     """A heat map with its colour bar."""
     values = np.array([[np.nan if v is None else v for v in row] for row in trace.z], dtype=float)
     drawn = axis.pcolormesh(values, cmap="viridis", vmin=0, vmax=trace.zmax)
-    axis.set(xlim=(0, values.shape[1]), yticks=np.arange(len(values)) + 0.5, yticklabels=list(trace.y))
+    axis.set(
+        xlim=(0, values.shape[1]), yticks=np.arange(len(values)) + 0.5, yticklabels=list(trace.y)
+    )
     axis.grid(False)
     axis.figure.colorbar(drawn, ax=axis, label=trace.colorbar.title.text)
 
@@ -192,7 +212,9 @@ def draw_stage(area, stage) -> None:
         rows, columns = grid.z.shape
         xs, ys = np.linspace(left, right, columns), np.linspace(near, far, rows)
         if grid.colour.startswith("#"):
-            axis.plot_surface(*np.meshgrid(xs, ys), grid.z, color=grid.colour, alpha=0.35, lw=0, zorder=3)
+            axis.plot_surface(
+                *np.meshgrid(xs, ys), grid.z, color=grid.colour, alpha=0.35, lw=0, zorder=3
+            )
         else:
             draw_grid(axis, xs, ys, grid.z, grid.colour, (0.0, HIGH))
         axis.set_box_aspect((right - left, far - near, HIGH), zoom=1.25)

@@ -137,7 +137,9 @@ def _progress() -> tuple:
     import ipywidgets as widgets
 
     bar = widgets.FloatProgress(
-        max=1.0, tooltip="how far the training is", layout={"width": "110px", "visibility": "hidden"}
+        max=1.0,
+        tooltip="how far the training is",
+        layout={"width": "110px", "visibility": "hidden"},
     )
     button = widgets.Button(
         description="Stop", icon="stop", disabled=True, layout={"width": "88px"},
