@@ -21,6 +21,7 @@ epochs = Decide(
         "A loop over the options around a loop over three seeds: `history.last('held_out_loss')` goes into "
         "the list of its option.",
     ),
+    usual="1",
     lesson="More epochs fit the labels' noise: the training loss falls on, the held-out loss does not. "
     "Accuracy hides it, because it does not ask how sure the model is.",
 )

@@ -18,8 +18,8 @@ class Decide:
     """A choice between settings that only an experiment can make.
 
     options: {key: what the reader sees}. better: 'higher' or 'lower'. repeats: seeds that each option
-    needs. what: the measured quantity with its unit. lesson: what to take home, said only with a verdict
-    that the measurement bears out.
+    needs. what: the measured quantity with its unit. usual: what the workbook's own runs speak for (an
+    option or 'undecided'). lesson: what to take home, said only where the reader's numbers agree with it.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Decide:
     repeats: int
     what: str
     hints: tuple[str, ...]
+    usual: str
     lesson: str
     prediction: Prediction = field(init=False, repr=False, compare=False)
     kind: str = "decide"
@@ -39,6 +40,8 @@ class Decide:
     def __post_init__(self) -> None:
         if self.better not in ("higher", "lower"):
             raise ValueError(f"better must be 'higher' or 'lower'; got {self.better!r}")
+        if self.usual not in (*self.options, UNDECIDED):
+            raise ValueError(f"usual must be an option or {UNDECIDED!r}; got {self.usual!r}")
         object.__setattr__(self, "prediction", Prediction(self.question, self.options))
 
     @property
@@ -62,7 +65,8 @@ class Decide:
         problem = self._missing(measured) or self._poor_choice(measured, choice)
         if problem:
             return Verdict(WRONG, problem)
-        return Verdict(RIGHT, f"{self._seen(measured)}. {self._guessed(measured)}{self.lesson}")
+        told = f"{self._seen(measured)}. {self._guessed(measured)}{self._closing(choice)}"
+        return Verdict(RIGHT, told)
 
     def check_solution(self, measured: Mapping[str, Sequence[float]], choice: str) -> Verdict:
         """That the workbook's own measurement bears its choice. It says nothing about the reader's.
@@ -113,6 +117,14 @@ class Decide:
     def _seen(self, measured: Mapping[str, Sequence[float]]) -> str:
         means = (f"{key}: {statistics.fmean(measured[key]):.3g}" for key in self.options)
         return f"{self.what}, mean over seeds: {', '.join(means)}"
+
+    def _closing(self, choice: str) -> str:
+        if choice == self.usual:
+            return self.lesson
+        return (
+            f"Your numbers bear your choice. The workbook's own runs spoke for {self.usual!r}: what did you "
+            "do otherwise?"
+        )
 
     def _guessed(self, measured: Mapping[str, Sequence[float]]) -> str:
         if self.prediction.guess is None or not self.clear(measured):

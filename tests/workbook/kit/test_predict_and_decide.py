@@ -11,7 +11,7 @@ OPTIONS = {"up": "it rises", "down": "it falls <fast>"}
 
 def decision(better="lower") -> Decide:
     return Decide("my_rate", "Decide", 1, 5, "Which rate?", {"a": "0.1", "b": "1"}, better, 3,
-                  "loss", ("1", "2", "3"), "A lesson.")  # fmt: skip
+                  "loss", ("1", "2", "3"), "a", "A lesson.")  # fmt: skip
 
 
 CLEAR = {"a": [0.50, 0.52, 0.51], "b": [0.80, 0.79, 0.83]}
@@ -77,6 +77,13 @@ def test_a_choice_that_they_bear_is_right_whatever_was_expected():
     assert decision("higher").check(CLEAR, "b").status == RIGHT
     assert decision().check(CLOSE, UNDECIDED).status == RIGHT
     assert decision().check_solution(CLEAR, "a").status == SOLUTION
+
+
+def test_the_lesson_is_told_only_where_the_numbers_agree_with_it():
+    assert "A lesson." in decision().check(CLEAR, "a").message
+    for better, measured, choice in (("higher", CLEAR, "b"), ("lower", CLOSE, UNDECIDED)):
+        message = decision(better).check(measured, choice).message
+        assert "A lesson." not in message and "own runs spoke for 'a'" in message
 
 
 def test_the_prediction_is_remembered():
