@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .predict import Prediction
@@ -20,6 +20,8 @@ class Decide:
     options: {key: what the reader sees}. better: 'higher' or 'lower'. repeats: seeds that each option
     needs. what: the measured quantity with its unit. usual: what the workbook's own runs speak for (an
     option or 'undecided'). lesson: what to take home, said only where the reader's numbers agree with it.
+    measure: (option, seed) -> the number, as the workbook measures it; None if only a chapter's experiment
+    can say.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Decide:
     hints: tuple[str, ...]
     usual: str
     lesson: str
+    measure: Callable[[str, int], float] | None = None
     prediction: Prediction = field(init=False, repr=False, compare=False)
     kind: str = "decide"
 
@@ -48,6 +51,20 @@ class Decide:
     def level(self) -> str:
         """The difficulty as a word."""
         return ("easy", "medium", "hard")[self.difficulty - 1]
+
+    def measured(self) -> dict[str, list[float]]:
+        """The workbook's own numbers: each option under each of `repeats` seeds.
+
+        Raises:
+            ValueError: the exercise has no measurement of its own.
+        """
+        if self.measure is None:
+            raise ValueError(
+                f"{self.name} has no measurement of its own: its chapter's experiment has"
+            )
+        return {
+            key: [self.measure(key, seed) for seed in range(self.repeats)] for key in self.options
+        }
 
     def ask(self) -> Prediction:
         """The question, before anything is trained."""

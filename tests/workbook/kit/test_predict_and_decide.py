@@ -96,3 +96,17 @@ def test_decisions_of_the_chapters_have_three_hints_and_a_lesson():
     for group in decides().values():
         for one in group:
             assert len(one.hints) == 3 and one.lesson and one.repeats >= 3 and len(one.options) >= 2
+
+
+@pytest.mark.parametrize(
+    "one",
+    [one for group in decides().values() for one in group if one.measure],
+    ids=lambda one: one.name,
+)
+def test_the_workbooks_own_measurement_bears_what_it_says(one):
+    """Measured here, in a world of tables: no canned number."""
+    measured = one.measured()
+    assert one.check(measured, one.usual).status == RIGHT
+    assert one.lesson in one.check(measured, one.usual).message
+    for choice in {*one.options, UNDECIDED} - {one.usual}:
+        assert one.check(measured, choice).status == WRONG
