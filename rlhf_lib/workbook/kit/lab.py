@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import html
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -30,7 +31,8 @@ class Lab:
     controls: name -> ipywidgets control. update: called with the controls' values by name; it changes
         `figure` and returns the sentence. try_this: prompts of the form 'predict, then move'. figure: a
         plotly FigureWidget or a `Stage`. extra: widgets beside the reset button. side: a small plotly
-        figure below the controls. work: what the lab computes slowly.
+        figure below the controls. work: what the lab computes slowly. below: a widget under the sentence.
+        forget: called at a reset, for what the lab remembers beside its controls.
     """
 
     def __init__(
@@ -43,11 +45,14 @@ class Lab:
         extra: Sequence = (),
         side=None,
         work: Slowly | None = None,
+        below=None,
+        forget: Callable[[], None] = lambda: None,
     ) -> None:
         import ipywidgets as widgets
 
         self.title, self.controls, self.figure = title, controls, figure
-        self.side, self.update, self.work = side, update, work
+        self.side, self.update, self.work, self.below, self.forget = side, update, work, below, forget
+        self.lock = threading.RLock()
         self.stage = figure if hasattr(figure, "turn") else None
         self.start = {name: control.value for name, control in controls.items()}
         self.sentence = widgets.HTML()
@@ -76,6 +81,7 @@ class Lab:
                 widgets.HTML(f"{STYLE_SHEET}<b>{self.title}</b>"),
                 widgets.HBox(body, layout={"flex_flow": "row wrap", "align_items": "flex-start"}),
                 self.sentence,
+                *([] if self.below is None else [self.below]),
                 self.prompts,
                 self.page,
             ]
@@ -106,16 +112,20 @@ class Lab:
             self.request()
 
     def redraw(self) -> None:
-        """Run the update with the present values. What goes wrong is raised, and said in the lab too."""
-        try:
-            self.say(self.update(**self.values()))
-            if self.stage:
-                self.stage.draw()
-        except Exception as error:
-            self.fail(error)
-            raise
-        finally:
-            self.tell()
+        """Run the update with the present values. What goes wrong is raised, and said in the lab too.
+
+        A cell and a page's messages may run in two threads: one draws at a time.
+        """
+        with self.lock:
+            try:
+                self.say(self.update(**self.values()))
+                if self.stage:
+                    self.stage.draw()
+            except Exception as error:
+                self.fail(error)
+                raise
+            finally:
+                self.tell()
 
     def say(self, sentence: str) -> None:
         """Put a sentence below the figure; screen readers read it out."""
@@ -147,6 +157,7 @@ class Lab:
         for name, value in self.start.items():
             put_back(self.controls[name], value)
         self.held = False
+        self.forget()
         self.request()
 
     def put_back_late(self, moves: int) -> None:
@@ -246,21 +257,26 @@ def menu(label: str, options: Sequence, value, tooltip: str):
 
 
 def player(control, interval: int = 250) -> tuple:
-    """(play and stop, a button for one step): both move a whole-number slider, and start again at its end."""
+    """(play and stop, a button for one step): both move a slider or choice, and start again at its end."""
     import ipywidgets as widgets
 
+    options = getattr(control, "options", None)
+    place, low, high = ("index", 0, len(options) - 1) if options else ("value", control.min, control.max)
     play = widgets.Play(
-        value=control.value, min=control.min, max=control.max, interval=interval, show_repeat=False,
+        value=getattr(control, place), min=low, max=high, interval=interval, show_repeat=False,
         repeat=True, layout={"width": "76px"},
     )  # fmt: skip
-    play.links = [widgets.jslink((play, name), (control, name)) for name in ("value", "max")]
+    pairs = [("value", place), *([] if options else [("max", "max")])]
+    play.links = [widgets.jslink((play, own), (control, its)) for own, its in pairs]
     step = widgets.Button(
         description="Step", tooltip="one step on; at the end, back to the start", icon="step-forward",
         layout=BUTTON,
     )  # fmt: skip
 
     def on(_) -> None:
-        control.value = control.value + 1 if control.value < control.max else control.min
+        most = high if options else control.max
+        now = getattr(control, place)
+        setattr(control, place, now + 1 if now < most else low)
 
     step.on_click(on)
     return play, step

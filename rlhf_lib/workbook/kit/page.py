@@ -17,6 +17,9 @@ STYLE_SHEET = """<style>
 .rlhf-lab .rlhf-lab-key div { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; line-height: 1.4; }
 .rlhf-lab .rlhf-lab-key i { display: inline-block; width: 20px; height: 4px; margin-right: 2px;
   vertical-align: middle; border: 1px solid rgba(128, 128, 128, 0.6); }
+.rlhf-lab-answers { border-collapse: collapse; line-height: 1.35; font-size: 13px; max-width: 940px; }
+.rlhf-lab-answers td, .rlhf-lab-answers th { border-bottom: 1px solid rgba(128, 128, 128, 0.35); padding: 2px 10px 2px 0;
+  text-align: left; vertical-align: top; }
 .rlhf-lab .k3d-target:focus { outline: 3px solid #E69F00; }
 </style>"""
 """The page's own text colour in figures, a clear mark of where the keyboard is, one look for all labs."""

@@ -21,11 +21,12 @@ SIDE = 0.36
 
 STILL = """<style>
 .jp-OutputArea:has(.rlhf-lab) .rlhf-still, body:not(:has(.jp-OutputArea)):has(.rlhf-lab.{name}) .rlhf-still.{name},
-.jp-OutputArea:has(.rlhf-still):not(:has(.rlhf-lab)) .jp-OutputArea-output.jupyter-widgets {{ display: none }}
+.jp-OutputArea:has(.rlhf-still):not(:has(.rlhf-lab)) .jp-OutputArea-output.lm-Panel {{ display: none }}
 .rlhf-still img {{ max-width: 100%; background: white }}
 </style><div class="rlhf-still {name}"><p><b>{title}</b>: a still picture. Run this cell to use the lab.</p>
 <img alt="{words}" src="data:image/png;base64,{picture}"><p>{sentence}</p></div>"""
-"""A live lab hides the picture. Where the picture is seen, JupyterLab's "model not found" is hidden."""
+"""A live lab hides the picture. Where the picture is seen, JupyterLab's "Loading widget" and "model not found" are
+hidden."""
 
 DASHES = {"dash": "--", "dot": ":", None: "-", "solid": "-"}
 
