@@ -161,6 +161,11 @@ class Page:
         """Where the camera of the 3-D picture is, in the page."""
         return self.page.evaluate("probe.camera()")
 
+    def wait_for_camera(self, before: list[float]) -> None:
+        """Wait until the 3-D picture is seen from elsewhere."""
+        moved = "before => String(probe.camera()) !== String(before)"
+        self.page.wait_for_function(moved, arg=before)
+
     def settle(self) -> None:
         """Wait until the lab has drawn all that was asked of it."""
         self.page.evaluate("probe.settled()")

@@ -111,7 +111,7 @@ window.probe = {
   // what can be moved: slider handles, menus, boxes to tick, buttons
   fields() {
     const all = probe.lab().querySelectorAll(".noUi-handle, select, input[type=checkbox], button.jupyter-button");
-    return [...all].filter((field) => !field.disabled && field.offsetParent !== null);
+    return [...all].filter((field) => !field.closest("[disabled]") && field.offsetParent !== null);
   },
 
   at_the_end(index) {

@@ -22,8 +22,8 @@ class Opened:
     start: tuple
 
     def control(self, label: str):
-        """The control with this label."""
-        return next(control for control in self.controls if control.label == label)
+        """The control with this label, where it stands now: what has no effect at the moment is left out."""
+        return next(control for control in self.page.controls() if control.label == label)
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda case: case.name)
@@ -66,12 +66,30 @@ def test_each_control_moves_the_figure_and_the_sentence(lab):
         after = lab.page.state()
         assert after[0] != before[0] and after[1] != before[1], label
     tried = dict(lab.case.first).keys() | {"Reset", *PLAYER}
-    rest = {control.label for control in lab.controls} - tried
-    for control in (control for control in lab.controls if control.label in rest):
+    for label in [control.label for control in lab.page.controls() if control.label not in tried]:
         before = lab.page.state()
-        after = lab.page.move_until_it_shows(control)
-        assert after[0] != before[0], f"{control.label}: the figure's data did not change"
-        assert after[1] != before[1], f"{control.label}: the sentence did not change"
+        after = lab.page.move_until_it_shows(lab.control(label))
+        assert after[0] != before[0], f"{label}: the figure's data did not change"
+        assert after[1] != before[1], f"{label}: the sentence did not change"
+
+
+def test_a_screen_reader_is_told_values_names_and_what_is_seen(lab):
+    for handle, shown in lab.page.page.evaluate(VALUES):
+        assert handle == shown != "", "a value is read out as it is shown, not its number in a list"
+    for name in lab.page.page.evaluate(NAMES):
+        assert name, "a button without a name"
+    words = lab.page.state()[1]
+    pictures = lab.page.page.evaluate(PICTURES_IN_WORDS)
+    assert pictures and all(role == "img" and label.startswith(words) for role, label in pictures)
+    live = lab.page.page.locator(".rlhf-lab-sentence").get_attribute("aria-live")
+    assert live == "polite", "on the box that stays, not on the words that are replaced"
+
+
+VALUES = """[...probe.lab().querySelectorAll(".noUi-handle")].map((handle) =>
+  [handle.ariaValueText, handle.closest(".widget-inline-hbox").querySelector(".widget-readout").innerText.trim()])"""
+NAMES = """[...probe.lab().querySelectorAll("button")].map((button) => button.ariaLabel || button.innerText.trim())"""
+PICTURES_IN_WORDS = """[...probe.lab().querySelectorAll(".js-plotly-plot, .k3d-target")].map((picture) =>
+  [picture.getAttribute("role"), picture.ariaLabel])"""
 
 
 def test_play_walks_on_until_it_is_paused(lab):
@@ -93,9 +111,21 @@ def test_arrow_keys_turn_the_3d_picture(lab):
     before = lab.page.camera()
     lab.page.page.locator(".rlhf-lab .k3d-target").focus()
     lab.page.press("ArrowRight", "+")
-    lab.page.page.wait_for_function(
-        "before => String(probe.camera()) !== String(before)", arg=before
-    )
+    lab.page.wait_for_camera(before)
+
+
+def test_the_wheel_scrolls_the_page_until_the_3d_picture_is_clicked(lab):
+    if not lab.case.scenes:
+        pytest.skip("this lab has no 3-D picture")
+    mouse, before = lab.page.page.mouse, lab.page.camera()
+    lab.page.page.locator(".rlhf-lab .k3d-target").hover()
+    lab.page.page.evaluate("document.activeElement.blur()")
+    mouse.wheel(0, 60)
+    lab.page.settle()
+    assert lab.page.camera() == before
+    lab.page.page.locator(".rlhf-lab .k3d-target").click(position={"x": 20, "y": 20})
+    mouse.wheel(0, -60)
+    lab.page.wait_for_camera(before)
 
 
 def test_reset_goes_back_to_the_start(lab):

@@ -71,7 +71,9 @@ def test_the_day_after_a_still_picture_stands_in_its_place(book):
     book.command("docmanager:save")
     book.page.evaluate(RESTART)
     book.load(book.page.url)
-    book.page.wait_for_function(f"document.querySelectorAll('.rlhf-still img').length === {len(SHOWN)}")
+    book.page.wait_for_function(
+        f"document.querySelectorAll('.rlhf-still img').length === {len(SHOWN)}"
+    )
     book.page.wait_for_function("document.body.innerText.includes('Run this cell')")
     book.page.screenshot(path=PICTURES / "day-after.png")
     shown = book.page.locator(".jp-Notebook").inner_text()

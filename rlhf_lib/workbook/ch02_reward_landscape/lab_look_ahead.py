@@ -12,6 +12,7 @@ from ...landscape import Rose, Value, mean_path, rose, scene, solve, surface_of
 from ...plots import COLOURS
 from ..kit.lab import Lab, menu, side_plot, slider
 from ..kit.scene import Stage
+from ..kit.words import signed
 
 PLACES = ("swamp ahead", "two summits", "one hill", "ridge", "plain")
 """Scenes whose walker needs no trail, so that one sweep of dynamic programming serves all its steps."""
@@ -57,11 +58,11 @@ def describe(found: Ahead) -> str:
     petals, best, worst = found.rose, found.rose.best, int(found.rose.q.argmin())
     x, y = petals.point.tolist()
     return (
-        f"At ({x:.1f}, {y:.1f}) the altitude is {petals.altitude:+.2f}, but the value is "
-        f"<b>V = {petals.value:+.2f}</b>: {found.higher_than:.0%} of the map has less ahead of it. Best first "
-        f"step: {wind(petals, best)}, Q = {float(petals.q[best]):+.2f}, so A = Q − V = "
-        f"{float(petals.advantage[best]):+.2f}. Worst: {wind(petals, worst)}, A = "
-        f"{float(petals.advantage[worst]):+.2f}."
+        f"At ({x:.1f}, {y:.1f}) the altitude is {signed(petals.altitude)}, but the value is "
+        f"<b>V = {signed(petals.value)}</b>: {found.higher_than:.0%} of the map has less ahead of it. Best first "
+        f"step: {wind(petals, best)}, Q = {signed(float(petals.q[best]))}, so A = Q − V = "
+        f"{signed(float(petals.advantage[best]))}. Worst: {wind(petals, worst)}, A = "
+        f"{signed(float(petals.advantage[worst]))}."
     )
 
 
@@ -75,9 +76,10 @@ def look_ahead_lab() -> Lab:
         draw(stage, place, surface, solved(place, horizon, gamma), found)
         petals = found.rose
         with side.batch_update():
-            side.data[0].y = petals.q.numpy()
-            side.data[0].marker.color = [_colour(a) for a in petals.advantage.tolist()]
-            side.data[1].y = [petals.value] * 2
+            better = petals.advantage.numpy() > 0
+            for trace, chosen in zip(side.data, (better, ~better), strict=False):
+                trace.y = np.where(chosen, petals.q.numpy(), np.nan)
+            side.data[2].y = [petals.value] * 2
         height = (
             "The height shows the value. "
             if surface == SURFACES[1]
@@ -115,12 +117,12 @@ def look_ahead_controls() -> dict:
 def rose_plot():
     """Q of the first steps by direction, and V as a line."""
     side = side_plot("direction of the first step", "")
-    side.add_bar(
-        x=np.arange(DIRECTIONS), name="Q of a first step", marker={"color": COLOURS["gold"]}
-    )
+    for name, colour in (("Q better than V", COLOURS["gold"]), ("worse", COLOURS["proxy"])):
+        side.add_bar(x=np.arange(DIRECTIONS), name=name, marker={"color": colour})
+    side.update_layout(barmode="overlay")
     side.add_scatter(
         x=[-0.6, DIRECTIONS - 0.4],
-        name="V: the policy",
+        name="V",
         mode="lines",
         line={"color": PATH, "dash": "dash"},
     )
@@ -146,7 +148,7 @@ def draw(stage: Stage, place: str, surface: str, value: Value, found: Ahead) -> 
     colour = [_colour(a) for a in petals.advantage.tolist()]
     stage.arrows("rose", start.numpy(), reach.numpy(), "ground", colour)
     stage.path("path", found.path.numpy(), "ground", PATH)
-    stage.pin("walker", petals.point.numpy(), "ground", PATH, f"V = {petals.value:+.1f}")
+    stage.pin("walker", petals.point.numpy(), "ground", PATH, f"V = {signed(petals.value, 1)}")
     stage.legend(
         (colours, f"{name} {low:.1f} to {high:.1f}"), (PATH, "where the policy leads"),
         (BETTER, "first step better than the policy"), (WORSE, "worse"),

@@ -19,8 +19,10 @@ from ...landscape import (
     surface_of,
 )
 from ...plots import COLOURS
-from ..kit.lab import Lab, Slowly, choice, menu, player, side_plot, slider
+from ..kit.lab import Lab, choice, menu, player, side_plot, slider
 from ..kit.scene import Stage
+from ..kit.words import signed
+from ..kit.work import Slowly
 from .figures import shared_limits
 
 LAND = "mirage"
@@ -32,6 +34,9 @@ SHOWN = {
     "proxy only": "This is all that training sees.",
 }
 BOTH, GROUND, SHEET = SHOWN
+FEW, CARELESS = 100, 1.0
+"""So few comparisons, or so much noise, that what comes out is a matter of chance."""
+
 UPDATES, N, DOTS = 60, 61, 400
 GOLD, PROXY = "#4FB3FF", "#FF8A3D"
 """The colours of gold and proxy, lighter than in plots: they lie on dark ground."""
@@ -66,18 +71,28 @@ def describe_proxy(settings: MirageSettings) -> str:
     )
 
 
+def describe_chance(settings: MirageSettings) -> str:
+    """A warning where one roll of the dice says little."""
+    if settings.comparisons > FEW and settings.noise < CARELESS:
+        return ""
+    return (
+        " A sheet from few or careless comparisons is full of hills by chance: with some dice a near one happens to stop "
+        "the walker, with others it is led further astray. Try other dice before you call it safer."
+    )
+
+
 def describe_climb(learned: Learned, updates: int) -> str:
     """What the walker believes, and what is."""
     gold, proxy = (learned.history.series(name) for name in ("gold", "proxy"))
     top = int(np.argmax(gold))
-    peak = f"Gold was best after update {top}: {gold[top]:+.2f}"
+    peak = f"Gold was best after update {top}: {signed(gold[top])}"
     lost = gold[top] - gold[-1]
     ending = (
         f"and {lost:.2f} of it is lost at the end." if lost > 0.05 else "and keeps it to the end."
     )
     return (
-        f"After {updates} updates the walker believes in <b>{proxy[updates]:+.2f}</b> a step, the ground gives "
-        f"<b>{gold[updates]:+.2f}</b>. {peak}, {ending}"
+        f"After {updates} updates the walker believes in <b>{signed(proxy[updates])}</b> a step, the ground gives "
+        f"<b>{signed(gold[updates])}</b>. {peak}, {ending}"
     )
 
 
@@ -97,7 +112,7 @@ def mirage_lab() -> Lab:
         words = (
             describe_climb(learned, updates) if learned else "The walker is being trained on it …"
         )
-        return f"{SHOWN[shown]} {describe_proxy(wanted)} {words}"
+        return f"{SHOWN[shown]} {describe_proxy(wanted)} {words}{describe_chance(wanted)}"
 
     tasks = (
         "play: after which update do the two curves part? What does the ground look like there?",
@@ -124,7 +139,7 @@ def mirage_controls() -> dict:
         "radius": slider("radius", 0.6, 0.2, 2.5, 0.1,
                          "how far from the path points are compared; look where sheet and ground agree"),
         "beta": choice("KL penalty β", BETAS, 0.0, "price of leaving the baseline; look how far the walker still goes"),
-        "seed": slider("dice", 0, 0, 9, 1, "other labels, other features, other walks; look what stays the same"),
+        "seed": slider("dice", 1, 0, 9, 1, "other labels, other features, other walks; look what stays the same"),
         "updates": slider("updates", UPDATES, 0, UPDATES, 1, "how long it has climbed; play it and look at both paths"),
         "shown": menu("show", list(SHOWN), BOTH, "which of the two landscapes; look at the proxy alone: nothing warns you"),
     }  # fmt: skip

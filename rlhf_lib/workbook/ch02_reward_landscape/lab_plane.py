@@ -9,8 +9,9 @@ import numpy as np
 from ...experiments import Plane, load_plane
 from ...plots import COLOURS
 from ...plots.plane import finer, plane_floor
-from ..kit.lab import Lab, menu, player, side_plot, slider
+from ..kit.lab import Lab, choice, menu, player, side_plot, slider
 from ..kit.scene import Stage
+from ..kit.words import plain, signed
 
 SURFACES = {
     "gold reward": "gold",
@@ -51,9 +52,9 @@ def describe(plane: Plane, row: int, a: float, b: float) -> str:
     """The run at one of its steps, and the mixture of weights under the pin."""
     at, mixed = plane.path[row], read(plane, a, b)
     return (
-        f"Step {at['step']} of the run: gold {at['gold']:+.2f}, proxy {at['proxy']:+.2f}, KL {at['kl']:z.1f} nats. "
+        f"Step {at['step']} of the run: gold {signed(at['gold'])}, proxy {signed(at['proxy'])}, KL {plain(at['kl'], 1)} nats. "
         f"The yellow pin is a model that nobody trained, the weights SFT + {a:.2f} u + {b:.2f} v: gold "
-        f"<b>{mixed['gold']:+.2f}</b>, proxy <b>{mixed['proxy']:+.2f}</b>, KL {mixed['kl']:z.1f} nats."
+        f"<b>{signed(mixed['gold'])}</b>, proxy <b>{signed(mixed['proxy'])}</b>, KL {plain(mixed['kl'], 1)} nats."
     )
 
 
@@ -63,9 +64,12 @@ def plane_lab() -> Lab:
     stage, side = Stage(), run_plot(plane)
     controls = plane_controls(plane)
 
-    def update(surface, row, a, b) -> str:
+    def update(surface, step, a, b) -> str:
+        row = run_series(plane, "step").index(step)
         draw(stage, plane, SURFACES[surface], row, a, b)
-        side.layout.shapes[0].update(x0=plane.path[row]["step"], x1=plane.path[row]["step"])
+        with side.batch_update():
+            for line in side.layout.shapes:
+                line.update(x0=step, x1=step)
         return f"The height is the {surface}. {describe(plane, row, a, b)}"
 
     tasks = (
@@ -75,29 +79,32 @@ def plane_lab() -> Lab:
         "b from 0 to 1 at a = 1: which of the three numbers reacts first, which last?",
     )
     return Lab("A real model: the plane through three checkpoints", controls, stage, update, tasks,
-               extra=player(controls["row"], 300), side=side)  # fmt: skip
+               extra=player(controls["step"], 300), side=side)  # fmt: skip
 
 
 def plane_controls(plane: Plane) -> dict:
     """The lab's controls by name."""
-    last = len(plane.path) - 1
+    steps = run_series(plane, "step")
     a, b = ((float(x.min()), float(x.max())) for x in (plane.a, plane.b))
     return {
         "surface": menu("surface", list(SURFACES), "gold reward", "what the height shows; look for a cliff that only gold has"),
-        "row": slider("of the run", last, 0, last, 1, "how far training has come; play it and look at both curves"),
-        "a": slider("pin: a", 0.5, round(a[0], 1), round(a[1], 1), 0.05, "mix in weights towards the gold peak; look at the three numbers"),
-        "b": slider("pin: b", 0.0, round(b[0], 1), round(b[1], 1), 0.05, "mix in weights aside, towards over-optimization; look when gold breaks"),
+        "step": choice("step", steps, steps[-1], "how far training has come; play it and look at both curves"),
+        "a": slider("pin: a", 0.2, round(a[0], 1), round(a[1], 1), 0.05, "mix in weights towards the gold peak; look at the three numbers"),
+        "b": slider("pin: b", 0.2, round(b[0], 1), round(b[1], 1), 0.05, "mix in weights aside, towards over-optimization; look when gold breaks"),
     }  # fmt: skip
 
 
 def run_plot(plane: Plane):
-    """Gold and proxy along the run."""
-    side = side_plot("step of training", "")
-    for name in ("proxy", "gold"):
-        side.add_scatter(x=run_series(plane, "step"), y=run_series(plane, name), name=name,
-                         line={"color": COLOURS[name], "width": 2.5})  # fmt: skip
-    side.update_yaxes(range=[plane_floor(plane), max(run_series(plane, "proxy")) + 0.2])
-    side.add_vline(0, line={"color": "#808080", "dash": "dot"})
+    """Gold and proxy along the run, each in its own unit."""
+    side = side_plot("", "", height=230, rows=2)
+    for row, name in enumerate(("proxy", "gold"), start=1):
+        line = {"color": COLOURS[name], "width": 2.5}
+        side.add_scatter(x=run_series(plane, "step"), y=run_series(plane, name), name=name, line=line,
+                         showlegend=False, row=row, col=1)  # fmt: skip
+        side.add_vline(0, line={"color": "#808080", "dash": "dot"}, row=row, col=1)
+        side.update_yaxes(title=f"{name} ({UNITS[name].split()[0]})", row=row)
+    side.update_yaxes(range=[plane_floor(plane), max(run_series(plane, "gold")) + 0.2], row=2)
+    side.update_xaxes(title={"text": "step of training", "standoff": 4}, row=2)
     return side
 
 
@@ -115,12 +122,12 @@ def draw(stage: Stage, plane: Plane, name: str, row: int, a: float, b: float) ->
     stage.path("run", run if row else run[:1].repeat(2, 0), "ground", RUN, width=0.09)
     for label, colour in MARKS.items():
         at = plane.checkpoints[label]
-        words = f"{label}: {at[name]:.1f}"
+        words = f"{label}: {plain(at[name], 1)}"
         stage.pin(label, move(np.array([[at["a"], at["b"]]]))[0], "ground", colour, words)
     stage.pin("mixture", move(np.array([[a, b]]))[0], "ground", MIXTURE)
     cut = ", cut off below" if name == "gold" else ""
     stage.legend(
-        ("value" if name == "kl" else "altitude", f"{name} {low:.1f} to {high:.1f} {UNITS[name]}{cut}"),
+        ("value" if name == "kl" else "altitude", f"{name} {plain(low, 1)} to {plain(high, 1)} {UNITS[name]}{cut}"),
         (RUN, "the training run"), (f"o{MIXTURE}", "your mixture of weights"),
     )  # fmt: skip
 

@@ -21,8 +21,10 @@ from ...landscape import (
     tube_mesh,
 )
 from ...plots import COLOURS
-from ..kit.lab import Lab, Slowly, choice, menu, player, side_plot, slider
+from ..kit.lab import Lab, choice, menu, player, side_plot, slider
 from ..kit.scene import Stage
+from ..kit.words import signed
+from ..kit.work import Slowly
 
 BUDGETS = (0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.5)
 NOISE = (0.15, 0.2, 0.3)
@@ -77,8 +79,8 @@ def describe(found: Held, budget: float, rope: str, sigma: float) -> str:
     return (
         f"ε = {budget:g} nats a step and σ = {sigma:g} allow a mean step to differ by σ√(2ε) = "
         f"{sigma * (2 * budget) ** 0.5:.2f}, which makes a wall {wall:.2f} from the path.{held_in} "
-        f"<b>{out} of {WALKS}</b> paths leave the tube (dice taken out). Gold {found.gold:+.2f}, proxy "
-        f"{found.proxy:+.2f}; the baseline's gold was {found.learned.history.series('gold')[0]:+.2f}."
+        f"<b>{out} of {WALKS}</b> paths leave the tube (dice taken out). Gold {signed(found.gold)}, proxy "
+        f"{signed(found.proxy)}; the baseline's gold was {signed(found.learned.history.series('gold')[0])}."
     )
 
 

@@ -11,6 +11,7 @@ from ...landscape import SCENES, compass, dice, discounted_return, rewards, scen
 from ...plots import COLOURS
 from ..kit.lab import Lab, menu, player, side_plot, slider
 from ..kit.scene import Stage
+from ..kit.words import plain, signed
 
 WALK, OTHERS = "#E3008C", 12
 """Colour of the walk that is followed; number of walks with other dice."""
@@ -50,7 +51,9 @@ def walked(place: str, horizon: int, gamma: float, noise: float, seed: int) -> W
 def describe(found: Walked, step: int, gamma: float) -> str:
     """What the walk has collected after `step` steps, in words."""
     horizon = len(found.rewards)
-    others = f"With 200 other dice the whole walk brings {found.mean:.1f} ± {found.spread:.1f}."
+    others = (
+        f"With 200 other dice the whole walk brings {plain(found.mean, 1)} ± {found.spread:.1f}."
+    )
     if step == 0:
         return (
             f"The pin is the state, the arrows are the policy's mean steps: no reward yet. {others}"
@@ -58,8 +61,8 @@ def describe(found: Walked, step: int, gamma: float) -> str:
     here, so_far = float(found.rewards[step - 1]), float(found.returns[step - 1])
     weight = gamma ** (step - 1)
     return (
-        f"Step {step} of {horizon}: the walker stepped onto altitude {here:+.2f}. That is its reward; with "
-        f"γ = {gamma:.2f} it counts {weight:.2f} times. The return so far is <b>{so_far:.2f}</b>. {others}"
+        f"Step {step} of {horizon}: the walker stepped onto altitude {signed(here)}. That is its reward; with "
+        f"γ = {gamma:.2f} it counts {weight:.2f} times. The return so far is <b>{plain(so_far)}</b>. {others}"
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from ...lm import Policy, encode_answers, truncate
 from ...objectives import entropy, exact_kl
 from ..kit.lab import Lab, choice, menu, plot, slider
+from ..kit.words import counted, plain
 from .figures import visible
 
 SHOWN = 14
@@ -35,17 +36,15 @@ def describe(logits: Tensor, temperature: float, top_k: int | None, top_p: float
     choices = [math.exp(float(entropy(x))) for x in (logits, drawn)]
     forward = float(exact_kl(drawn, logits))
     reverse = float(exact_kl(logits, drawn))
-    backwards = f"{reverse:.2f} nats" if math.isfinite(reverse) else "infinite (tokens are cut off)"
+    backwards = (
+        f"{plain(reverse)} nats" if math.isfinite(reverse) else "infinite (tokens are cut off)"
+    )
     sentence = (
-        f"{_tokens(int(kept.sum()))} of {len(logits)} can be drawn; the model gives them {before[kept].sum():.1%}. "
+        f"{counted(int(kept.sum()), 'token')} of {len(logits)} can be drawn; the model gives them {before[kept].sum():.1%}. "
         f"As unsure as {choices[0]:.1f} equally likely tokens before, {choices[1]:.1f} now (exp of the entropy). "
-        f"KL(drawn from ‖ model) {forward:.2f} nats, KL(model ‖ drawn from) {backwards}."
+        f"KL(drawn from ‖ model) {plain(forward)} nats, KL(model ‖ drawn from) {backwards}."
     )
     return before, after, sentence
-
-
-def _tokens(count: int) -> str:
-    return "1 token" if count == 1 else f"{count} tokens"
 
 
 def next_token_lab(policy: Policy, starts: Sequence[tuple]) -> Lab:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import textwrap
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from ...plots import COLOURS
 from ...rewards import RewardModel, fit_linear_bradley_terry
 from ...world import Bias, PocketWorld, Prompt
 from ..kit.lab import Lab, plot, slider
+from ..kit.words import signed
 
 SHOWN = (
     "a fox is red.",
@@ -24,6 +26,8 @@ SHOWN = (
     "a fox is blue.",
     "i cannot help with that.",
 )
+TRUE, DRESSED, WRONG = "true and plain", "true, dressed up", "false or none"
+KINDS = {TRUE: COLOURS["gold"], DRESSED: "#8A8A8A", WRONG: COLOURS["proxy"]}
 QUESTION = Prompt("fact", ({"role": "user", "content": "what colour is a fox?"},), "fox", "colour")
 
 
@@ -104,23 +108,24 @@ def refit(data: AnnotatorData, pairs: int, noise: float, length: float, flattery
     sentence = (
         f"With {pairs} comparisons the reward model agrees with this annotator on {accuracy:.0%} of 400 "
         f"unseen ones; nobody could do better than {ceiling:.0%}. It likes best: <i>{best}</i> "
-        f"Flattery in front of the plain right answer changes its reward by {flattered:+.2f}."
+        f"Flattery in front of the plain right answer changes its reward by {signed(flattered)}."
     )
     return Refit(rewards, accuracy, ceiling, found, sentence)
 
 
 def annotator_lab(data: AnnotatorData) -> Lab:
     """The live lab."""
-    figure = plot(2, ("reward of eight answers", "calibration"), height=370)
-    figure.add_bar(
-        orientation="h", marker={"color": COLOURS["gold"]}, row=1, col=1, showlegend=False
-    )
+    figure = plot(2, ("reward above the first answer's", "calibration"), height=390)
+    figure.update_layout(margin={"l": 205}, barmode="overlay")
+    for kind, colour in KINDS.items():
+        figure.add_bar(name=kind, orientation="h", marker={"color": colour}, row=1, col=1)
     figure.add_scatter(x=[0, 1], y=[0, 1], line={"dash": "dot", "color": "#808080"}, row=1, col=2,
                        showlegend=False)  # fmt: skip
     figure.add_scatter(mode="lines+markers", marker={"color": COLOURS["proxy"]}, row=1, col=2,
                        showlegend=False)  # fmt: skip
     figure.update_xaxes(title="predicted P(first wins)", row=1, col=2)
     figure.update_yaxes(title="observed", row=1, col=2)
+    figure.add_vline(0, line={"color": "#808080"}, row=1, col=1)
     most = data.gaps.shape[1] - 400
     controls = {
         "pairs": slider("pairs", min(800, most), 20, most, 20, "how many comparisons you label"),
@@ -136,11 +141,15 @@ def annotator_lab(data: AnnotatorData) -> Lab:
     def update(**settings) -> str:
         found = refit(data, **settings)
         order = sorted(range(len(SHOWN)), key=found.rewards.__getitem__)
+        figure.layout.yaxis.categoryarray = [wrapped(SHOWN[i]) for i in order]
         with figure.batch_update():
-            figure.data[0].x = [found.rewards[i] for i in order]
-            figure.data[0].y = [_short(SHOWN[i]) for i in order]
-            figure.data[2].x = found.calibration.predicted
-            figure.data[2].y = [e.value for e in found.calibration.observed]
+            for bars, kind in zip(figure.data, KINDS, strict=False):
+                mine = [i for i in order if kind_of(SHOWN[i]) == kind]
+                bars.y = [wrapped(SHOWN[i]) for i in mine]
+                bars.x = [found.rewards[i] - found.rewards[0] for i in mine]
+            curve = figure.data[-1]
+            curve.x = found.calibration.predicted
+            curve.y = [e.value for e in found.calibration.observed]
         return found.sentence
 
     tasks = (
@@ -151,5 +160,13 @@ def annotator_lab(data: AnnotatorData) -> Lab:
     return Lab("Be the annotator", controls, figure, update, tasks)
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= 34 else text[:33] + "…"
+def wrapped(text: str, width: int = 30) -> str:
+    """A text in lines, for the page."""
+    return "<br>".join(textwrap.wrap(text, width))
+
+
+def kind_of(text: str) -> str:
+    """Which of `KINDS` an answer is."""
+    if "red" not in text:
+        return WRONG
+    return TRUE if text in SHOWN[:2] else DRESSED

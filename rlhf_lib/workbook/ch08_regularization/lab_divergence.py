@@ -5,6 +5,7 @@ from __future__ import annotations
 from ...exact import Fit, fit_gaussian, grid, mass_between, two_modes
 from ...plots import CYCLE
 from ..kit.lab import Lab, plot, slider
+from ..kit.words import plain, signed
 
 
 def fits(gap: float, weight: float, start: float) -> dict[str, Fit]:
@@ -21,14 +22,14 @@ def describe(gap: float, weight: float, start: float) -> tuple[dict[str, Fit], s
     valley = (-gap / 4, gap / 4)
     shares = [mass_between(logp, *valley) for logp in (target, forward.logp)]
     covers = (
-        f"Forward covers both: mean {forward.mean:+.2f}, sd {forward.sd:.2f}; it puts {shares[1]:.0%} "
+        f"Forward covers both: mean {signed(forward.mean)}, sd {forward.sd:.2f}; it puts {shares[1]:.0%} "
         f"of its answers into the middle, where the target has {shares[0]:.0%}."
     )
     right = mass_between(reverse.logp, 0.0, 9.0)
     both = min(right, 1 - right) > 0.5 * min(weight, 1 - weight)
     left = right < 0.5
     seeks = (
-        f"Reverse: mean {reverse.mean:+.2f}, sd {reverse.sd:.2f}, KL {reverse.reverse_kl:.2f}; "
+        f"Reverse: mean {signed(reverse.mean)}, sd {reverse.sd:.2f}, KL {plain(reverse.reverse_kl)} nats; "
         + (
             "the summits are so near that it takes both."
             if both

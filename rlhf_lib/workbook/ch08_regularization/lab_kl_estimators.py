@@ -8,6 +8,7 @@ from ...exact import drifted, estimator_moments, repeated_estimates
 from ...objectives import exact_kl
 from ...plots import CYCLE
 from ..kit.lab import Lab, menu, plot, slider
+from ..kit.words import counted, plain, signed
 
 REPEATS = 400
 
@@ -21,8 +22,7 @@ def describe(drift: str, distance: float, count: int):
     error = {k: m.deviation / count**0.5 for k, m in exact.items()}
     below = (found["k1"] < 0).mean()
     numbers = "; ".join(
-        f"{k}: bias {round(exact[k].bias, 3) + 0.0:+.3f}, standard deviation {error[k]:.3f}"
-        for k in found
+        f"{k}: bias {signed(exact[k].bias, 3)}, standard deviation {error[k]:.3f}" for k in found
     )
     total = {k: np.hypot(exact[k].bias, error[k]) for k in found}
     best = min(total, key=total.get)
@@ -30,7 +30,7 @@ def describe(drift: str, distance: float, count: int):
         kl,
         found,
         (
-            f"KL {kl:.3f} nats. Mean of {count} samples: {numbers}. k1 is negative in {below:.0%} of the "
+            f"KL {plain(kl, 3)} nats. Mean of {counted(count, 'sample')}: {numbers}. k1 is negative in {below:.0%} of the "
             f"repeats. Smallest total error: {best}."
         ),
     )

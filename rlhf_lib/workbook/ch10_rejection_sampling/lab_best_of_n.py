@@ -12,6 +12,7 @@ from ...exact import ExactWorld, best_of_n_exact_kl, best_of_n_policy, expected
 from ...objectives import best_of_n_kl
 from ...plots import COLOURS
 from ..kit.lab import Lab, choice, menu, plot, send, side_plot, slider
+from ..kit.words import plain, signed
 
 NS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BINS = 24
@@ -56,6 +57,19 @@ def histogram(logp: Tensor, values: Tensor, edges: np.ndarray) -> np.ndarray:
     return np.histogram(inside, edges, weights=weights)[0]
 
 
+def tallest(exact: ExactWorld, request: int | None, judge: str) -> float:
+    """The top of the probability axes: the same for every n, so that heights can be compared."""
+    highest = 0.0
+    for n in (NS[0], NS[-1]):
+        found = choose(exact, request, n, judge, 0.0)
+        for values in (found.rewards, found.gold):
+            edges = edges_of(values, 0.05)
+            highest = max(
+                highest, *(histogram(p, values, edges).max() for p in (found.before, found.after))
+            )
+    return min(1.0, 1.1 * highest)
+
+
 def describe(found: Chosen, n: int) -> str:
     """What choosing did, in words."""
     (start, end), (gold_start, gold_end) = found.means(found.rewards), found.means(found.gold)
@@ -64,8 +78,8 @@ def describe(found: Chosen, n: int) -> str:
         "while the answers get worse" if gold_end < gold_start - 0.02 else "and the answers stay as good"
     )  # fmt: skip
     return (
-        f"The best of {n}: the judge's mean goes from {start:+.2f} to {end:+.2f}, {verdict} (gold "
-        f"{gold_start:+.2f} to {gold_end:+.2f}). KL {kl:.2f} nats; the formula says {formula:.2f}."
+        f"The best of {n}: the judge's mean goes from {signed(start)} to {signed(end)}, {verdict} (gold "
+        f"{signed(gold_start)} to {signed(gold_end)}). KL {plain(kl)} nats; the formula says {plain(formula)}."
     )
 
 
@@ -84,8 +98,7 @@ def best_of_n_lab(exact: ExactWorld) -> Lab:
                 name=label, mode="lines", line={"color": colour, "width": 2.5, "shape": "hv"}, fill="tozeroy",
                 showlegend=column == 1 or label != "any answer", row=1, col=column,
             )  # fmt: skip
-    figure.update_yaxes(title="probability", range=[0, 1], col=1)
-    figure.update_yaxes(range=[0, 1], col=2)
+    figure.update_yaxes(title="probability", col=1)
     side = side_plot("n", "KL (nats)")
     side.add_scatter(
         x=NS, y=[best_of_n_kl(n) for n in NS], name="formula", line={"color": "#9A9A9A"}
@@ -104,8 +117,11 @@ def best_of_n_lab(exact: ExactWorld) -> Lab:
     }  # fmt: skip
 
     def update(n, judge, noise, request) -> str:
-        found = choose(exact, None if request < 0 else request, n, judge, noise)
+        row = None if request < 0 else request
+        found, top = choose(exact, row, n, judge, noise), tallest(exact, row, judge)
         with figure.batch_update():
+            for axis in (figure.layout.yaxis, figure.layout.yaxis2):
+                axis.range = (0, top)
             for place, values in ((0, found.rewards), (2, found.gold)):
                 edges = edges_of(values, 0.05)
                 for offset, logp in enumerate((found.before, found.after)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..kit.lab import Lab, menu, plot, slider
+from ..kit.lab import Lab, menu, plot, slider, usable
 from .figures import token_weights
 
 
@@ -45,10 +45,18 @@ def aggregation_lab() -> Lab:
         "aggregate": menu(
             "average", ["sequence", "token", "fixed"], "sequence", "how losses become one number"
         ),
-        "max_length": slider("max length", 20, 20, 60, 1, "the fixed divisor (Dr. GRPO)"),
+        "max_length": slider(
+            "max length",
+            20,
+            20,
+            60,
+            1,
+            "the divisor of the fixed average (Dr. GRPO); without effect on the others",
+        ),
     }
 
     def update(first, second, third, aggregate, max_length) -> str:
+        usable(controls["max_length"], aggregate == "fixed")
         weights, sentence = describe([first, second, third], aggregate, max_length)
         with figure.batch_update():
             figure.data[0].z = [[None if w != w else w for w in row] for row in weights.tolist()]

@@ -12,6 +12,7 @@ from ...exact.displacement import CHOSEN, REJECTED
 from ...plots import CYCLE
 from ...training import DirectSettings
 from ..kit.lab import Lab, choice, menu, plot, send, slider
+from ..kit.words import plain, signed
 
 BETAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 LOSSES = {"DPO": "dpo", "cDPO, ε = 0.1": "cdpo", "IPO": "ipo", "APO-zero": "apo_zero", "APO-down": "apo_down"}  # fmt: skip
@@ -63,7 +64,7 @@ def describe(found: Followed) -> str:
         verdict = "The chosen answer fell further than the rejected one."
     return (
         f"Chosen {c0:.1%} → {c1:.1%}, rejected {r0:.1%} → {r1:.1%}, all others {1 - c0 - r0:.1%} → "
-        f"{1 - c1 - r1:.1%}. Margin {found.margin:+.2f}, KL {found.kl:.2f} nats. {verdict}"
+        f"{1 - c1 - r1:.1%}. Margin {signed(found.margin)}, KL {plain(found.kl)} nats. {verdict}"
     )
 
 
@@ -88,7 +89,7 @@ def displacement_lab() -> Lab:
         line = {"color": colours[name], "width": 3}
         figure.add_scatter(name=name, mode="lines", line=line, showlegend=False, row=1, col=2)
     figure.update_xaxes(range=[-4.2, 4.2], col=1)
-    figure.update_yaxes(range=[-3.6, 3.6], col=1)
+    figure.update_yaxes(range=[-3.6, 5.2], col=1)
     controls = {
         "beta": choice("β", BETAS, 0.1, "how strongly the policy is held to the reference"),
         "distance": slider("distance", 0.6, 0.2, 5.0, 0.2, "between the chosen and the rejected answer"),

@@ -62,7 +62,9 @@ class RunGrid:
     @property
     def start(self) -> Cell:
         """The cell of `DEFAULT`, or the nearest."""
-        return self.nearest({name: DEFAULT.get(name, values[0]) for name, values in self.axes.items()})
+        return self.nearest(
+            {name: DEFAULT.get(name, values[0]) for name, values in self.axes.items()}
+        )
 
     def nearest(self, wanted: dict, keep: str | None = None) -> Cell:
         """The cell with a setting, or the one that differs in the fewest values; in `keep` it may not differ."""
@@ -116,8 +118,14 @@ def read_cell(stored: dict) -> Cell:
 
 def measured(runs: Sequence[dict]) -> dict[str, np.ndarray]:
     """Measures (seeds, L) of runs that hold proxy, gold and kl; an estimated KL may be a little below 0."""
-    table = {name: np.array([run[name] for run in runs], dtype=float) for name in ("proxy", "gold", "kl")}
-    return {"proxy": table["proxy"], "gold": table["gold"], "distance": np.sqrt(table["kl"].clip(0))}
+    table = {
+        name: np.array([run[name] for run in runs], dtype=float) for name in ("proxy", "gold", "kl")
+    }
+    return {
+        "proxy": table["proxy"],
+        "gold": table["gold"],
+        "distance": np.sqrt(table["kl"].clip(0)),
+    }
 
 
 def read_old(stored: dict) -> RunGrid:

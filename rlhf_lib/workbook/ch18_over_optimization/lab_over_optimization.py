@@ -22,7 +22,16 @@ LOWEST = -3.0
 PANELS = ("proxy", "gold")
 PINS = ("A", "B", "C")
 BEFORE = ("two before", "one before")
-ROLES = (*BEFORE, *(f"pin {name}" for name in PINS), "range", "best-of-n", "run", "live", "peak", "here")
+ROLES = (
+    *BEFORE,
+    *(f"pin {name}" for name in PINS),
+    "range",
+    "best-of-n",
+    "run",
+    "live",
+    "peak",
+    "here",
+)
 """The traces of each panel, from the back to the front."""
 
 LABELS = {
@@ -142,7 +151,10 @@ class Board:
 
     def described(self) -> str:
         """Pins and live run in words."""
-        pins = [f"<b>{n}</b>: {named(c.setting, self.grid)}" for n, c in zip(PINS, self.pins, strict=False)]
+        pins = [
+            f"<b>{n}</b>: {named(c.setting, self.grid)}"
+            for n, c in zip(PINS, self.pins, strict=False)
+        ]
         words = f"Pinned: {'; '.join(pins)}. " if pins else ""
         if not self.live:
             return words
@@ -155,7 +167,9 @@ class Board:
 
 def instead(cell: Cell, wanted: dict) -> str:
     """A sentence if the cell is not the one that was wanted."""
-    other = [f"{LABELS[n][0]} {v}" for n, v in cell.setting.items() if v != wanted[n] and n in LABELS]
+    other = [
+        f"{LABELS[n][0]} {v}" for n, v in cell.setting.items() if v != wanted[n] and n in LABELS
+    ]
     return f"This combination was not run; the nearest has {' and '.join(other)}. " if other else ""
 
 
@@ -168,22 +182,23 @@ def named(setting: dict, grid: RunGrid) -> str:
 def describe(cell: Cell) -> str:
     """What became of gold and proxy, in words."""
     gold, proxy, top = cell.median("gold"), cell.median("proxy"), cell.peak
-    lost, whose = gold[top] - gold[-1], "" if cell.seeds == 1 else f" (medians of {cell.seeds} seeds)"
-    ending = "and stays there" if lost < 0.1 else f"then falls by {plain(lost)} while the proxy goes on"
+    lost, whose = (
+        gold[top] - gold[-1],
+        "" if cell.seeds == 1 else f" (medians of {cell.seeds} seeds)",
+    )
+    ending = (
+        "and stays there" if lost < 0.1 else f"then falls by {plain(lost)} while the proxy goes on"
+    )
     rise = f"rises from {signed(gold[0])} to <b>{signed(gold[top])}</b> at step {cell.step[top]}"
     if gold[top] - gold[0] < 0.05:
         rise = f"does not rise: {signed(gold[0])} at the start"
-    return (
-        f"Gold {rise}, {ending}; the proxy goes from {signed(proxy[0])} to {signed(proxy[-1])}{whose}."
-    )
+    return f"Gold {rise}, {ending}; the proxy goes from {signed(proxy[0])} to {signed(proxy[-1])}{whose}."
 
 
 def describe_look(cell: Cell, look: int) -> str:
     """The chosen step, and what best-of-n has at no greater distance."""
     gold, proxy, distance = (cell.median(name)[look] for name in ("gold", "proxy", "distance"))
-    words = (
-        f"At step {cell.step[look]}: gold {signed(gold)}, proxy {signed(proxy)}, KL {plain(distance**2, 1)} nats."
-    )
+    words = f"At step {cell.step[look]}: gold {signed(gold)}, proxy {signed(proxy)}, KL {plain(distance**2, 1)} nats."
     if not cell.best:
         return words
     far = np.median(cell.best["distance"], axis=0)
@@ -308,7 +323,14 @@ def draw_run(figure, cell: Cell, panel: str) -> None:
     several = cell.seeds > 1
     send(band, *(outline(x, low, high) if several else ([], [])))
     nothing = ([], [])
-    send(best, *(nothing if not cell.best else (np.median(cell.best[n], axis=0) for n in ("distance", panel))))
+    send(
+        best,
+        *(
+            nothing
+            if not cell.best
+            else (np.median(cell.best[n], axis=0) for n in ("distance", panel))
+        ),
+    )
 
 
 def outline(x: Sequence[float], low: Sequence[float], high: Sequence[float]) -> tuple:

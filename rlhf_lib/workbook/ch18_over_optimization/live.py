@@ -83,7 +83,9 @@ class LiveRun:
 
 def live_setting(setting: dict) -> Setting:
     """A cell's setting as the experiment's, with at most `PAIRS` comparisons."""
-    known = {name: setting[name] for name in ("noise", "bias", "members", "beta") if name in setting}
+    known = {
+        name: setting[name] for name in ("noise", "bias", "members", "beta") if name in setting
+    }
     return Setting(pairs=min(setting["pairs"], PAIRS), **known)
 
 

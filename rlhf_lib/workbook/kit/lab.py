@@ -51,7 +51,13 @@ class Lab:
         import ipywidgets as widgets
 
         self.title, self.controls, self.figure = title, controls, figure
-        self.side, self.update, self.work, self.below, self.forget = side, update, work, below, forget
+        self.side, self.update, self.work, self.below, self.forget = (
+            side,
+            update,
+            work,
+            below,
+            forget,
+        )
         self.lock = threading.RLock()
         self.stage = figure if hasattr(figure, "turn") else None
         self.start = {name: control.value for name, control in controls.items()}
@@ -201,6 +207,12 @@ def put_back(control, value) -> None:
     control.value = value
 
 
+def usable(control, yes: bool) -> None:
+    """Grey out a control that has no effect at the present values of the others."""
+    if control.disabled == yes:
+        control.disabled = not yes
+
+
 def prompts(tasks: Sequence[str]) -> str:
     """A numbered list of things to predict and then try."""
     items = "".join(f"<li>{task}</li>" for task in tasks)
@@ -261,7 +273,9 @@ def player(control, interval: int = 250) -> tuple:
     import ipywidgets as widgets
 
     options = getattr(control, "options", None)
-    place, low, high = ("index", 0, len(options) - 1) if options else ("value", control.min, control.max)
+    place, low, high = (
+        ("index", 0, len(options) - 1) if options else ("value", control.min, control.max)
+    )
     play = widgets.Play(
         value=getattr(control, place), min=low, max=high, interval=interval, show_repeat=False,
         repeat=True, layout={"width": "76px"},
@@ -282,9 +296,9 @@ def player(control, interval: int = 250) -> tuple:
     return play, step
 
 
-def side_plot(x: str, y: str, height: int = 190):
+def side_plot(x: str, y: str, height: int = 190, rows: int = 1):
     """A small figure below the controls, with names of its axes."""
-    figure = plot(height=height, width=296)
+    figure = plot(height=height, width=296, rows=rows)
     figure.update_layout(
         margin={"l": 42, "r": 6, "t": 8, "b": 34}, font_size=10.5, hovermode=False,
         legend={"y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 10.5}},
@@ -294,11 +308,14 @@ def side_plot(x: str, y: str, height: int = 190):
     return figure
 
 
-def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width: int = 620):
+def plot(columns: int = 1, titles: Sequence[str] = (), height: int = 340, width: int = 620, rows: int = 1
+):  # fmt: skip
     """An empty plotly FigureWidget that suits light and dark themes."""
     from plotly.subplots import make_subplots
 
-    figure = make_subplots(1, columns, subplot_titles=list(titles), horizontal_spacing=0.14)
+    figure = make_subplots(
+        rows, columns, subplot_titles=list(titles), horizontal_spacing=0.14, vertical_spacing=0.16
+    )
     figure.update_layout(
         height=height,
         width=width,

@@ -83,6 +83,8 @@ def draw_figure(area, figure) -> None:
             axis.legend(fontsize=7)
     for shape in figure.layout.shapes:
         found = next(axis for (x, _), axis in axes.items() if x == (shape.xref or "x").split()[0])
+        if shape.visible is False:
+            continue
         if shape.type == "rect":
             found.axvspan(shape.x0, shape.x1, color="#808080", alpha=0.15, lw=0)
         else:
@@ -92,8 +94,10 @@ def draw_figure(area, figure) -> None:
 def placed(area, layout, x: str, y: str):
     """The matplotlib axes in place of one of plotly's, with its names, ranges and ticks."""
     across, up = layout[f"xaxis{x[1:]}"], layout[f"yaxis{y[1:]}"]
-    left, right = across.domain or (0, 1)
-    axis = area.add_axes((0.1 + 0.88 * left, 0.17, 0.88 * (right - left), 0.7))
+    (left, right), (low, high) = across.domain or (0, 1), up.domain or (0, 1)
+    axis = area.add_axes(
+        (0.1 + 0.88 * left, 0.17 + 0.7 * low, 0.88 * (right - left), 0.7 * (high - low))
+    )
     centre = (left + right) / 2
     titles = [note.text for note in layout.annotations if abs((note.x or 0) - centre) < 0.02]
     axis.set(title="".join(titles[:1]), xlabel=across.title.text or "", ylabel=up.title.text or "")
@@ -110,9 +114,18 @@ def settle(axis, direction: str, given) -> None:
         getattr(axis, f"set_{direction}lim")(*given.range)
     if given.autorange == "reversed":
         getattr(axis, f"invert_{direction}axis")()
+    if given.categoryarray is not None:
+        names = [lines(name) for name in given.categoryarray]
+        axis.barh(names, [0] * len(names))  # fixes their order
+        axis.tick_params(axis="y", labelsize=7)
     if given.tickvals is not None:
         words = given.ticktext or [f"{value:g}" for value in given.tickvals]
         getattr(axis, f"set_{direction}ticks")(list(given.tickvals), list(words), minor=False)
+
+
+def lines(text: str) -> str:
+    """The page's line breaks as those of a text."""
+    return text.replace("<br>", "\n")
 
 
 def plain(colour):
@@ -175,7 +188,7 @@ def draw_bars(axis, trace) -> None:
     }
     label = {"label": trace.name} if trace.name and trace.showlegend is not False else {}
     if trace.orientation == "h":
-        axis.barh(list(trace.y), list(trace.x), **style, **label)
+        axis.barh([lines(name) for name in trace.y], list(trace.x), **style, **label)
     else:
         axis.bar(list(trace.x), list(trace.y), width=trace.width or 0.8, **style, **label)
     if any(isinstance(x, str) for x in trace.x):

@@ -62,10 +62,10 @@ def test_objective_lab_follows_its_controls():
     lab.controls["advantage"].value = -1.0
     assert not np.allclose(lab.figure.data[0].y, before) and lab.sentence.value != words
     lab.controls["ratio"].value = 1.5
-    assert tuple(lab.figure.data[2].x) == (1.5, 1.5)
-    assert lab.figure.data[2].y == pytest.approx((-1.5, -1.5))
+    assert [tuple(dot.x) for dot in lab.figure.data[2:]] == [(1.5,), (1.5,)]
+    assert [dot.y[0] for dot in lab.figure.data[2:]] == pytest.approx([-1.5, -1.5])
     lab.controls["clip_high"].value = 0.4
-    assert lab.figure.layout.shapes[0].x1 == pytest.approx(1.4)
+    assert [shade.x1 for shade in lab.figure.layout.shapes] == pytest.approx([1.4, 1.4])
     lab.controls["algorithm"].value = "cispo"
     assert "held at 1.40" in lab.sentence.value
 
@@ -75,8 +75,26 @@ def test_the_point_lies_on_the_curve():
     for algorithm in lab.controls["algorithm"].options:
         lab.controls["algorithm"].value = algorithm
         lab.controls["ratio"].value = 1.5
-        curve = np.interp(1.5, lab.figure.data[0].x, lab.figure.data[0].y)
-        assert lab.figure.data[2].y[0] == pytest.approx(curve, abs=1e-6)
+        for curve, dot in zip(lab.figure.data[:2], lab.figure.data[2:], strict=True):
+            assert dot.y[0] == pytest.approx(np.interp(1.5, curve.x, curve.y), abs=1e-6)
+
+
+def test_a_jump_is_upright_and_a_control_without_effect_is_grey():
+    lab = objective_lab()
+    push = lab.figure.data[1]
+    jump = int(np.argmax(np.abs(np.diff(push.y))))
+    assert abs(push.x[jump + 1] - push.x[jump]) < 1e-5 and push.x[jump] == pytest.approx(1.2)
+    assert not lab.controls["clip_low"].disabled
+    lab.controls["algorithm"].value = "reinforce"
+    assert lab.controls["clip_low"].disabled and not lab.figure.layout.shapes[0].visible
+    averages = aggregation_lab()
+    assert averages.controls["max_length"].disabled
+    averages.controls["aggregate"].value = "fixed"
+    assert not averages.controls["max_length"].disabled
+
+
+def test_no_minus_zero():
+    assert "objective +0.00, push +0.00" in ppo_objective.describe(1.0, -0.0, "ppo", 0.2, 0.2)[2]
 
 
 def test_aggregation_lab_follows_its_controls():
