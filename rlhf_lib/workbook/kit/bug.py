@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...training import History
+from .attempt import LIMIT, EndlessLoop, limited, readers_line
 from .exercise import NOT_YET, RIGHT, SOLUTION, WRONG, Verdict
 from .quiz import Quiz
 
@@ -122,11 +123,13 @@ def _try(test: Callable, implementation: Callable) -> tuple[str, str]:
 
     for _ in range(ATTEMPTS):
         try:
-            test(watched)
+            limited(test, (watched,))
         except AssertionError as error:
             return "failed", f": {error}" if str(error) else ""
         except NotImplementedError:
             return "untouched", ""
         except Exception as error:  # whatever the learner's code raises is told, not thrown
-            return "error", f"{type(error).__name__}: {error}"
+            return "error", f"{type(error).__name__}: {error}{readers_line(error)}"
+        except EndlessLoop as error:
+            return "error", f"stopped after {LIMIT:g} s of computing{readers_line(error)}"
     return ("passed" if calls else "untouched"), ""

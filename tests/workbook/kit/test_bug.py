@@ -4,6 +4,9 @@ import pytest
 import torch
 
 from rlhf_lib.exercises import NOT_YET, RIGHT, WRONG, all_bugs, clinic, clinic_of
+from rlhf_lib.workbook.kit import bug as kit_bug
+from rlhf_lib.workbook.kit.attempt import limited
+from rlhf_lib.workbook.kit.bug import SOLVED_CASE
 from rlhf_lib.workbook.kit.exercise import same
 from tests.workbook.kit.test_mutants import OUTCOMES
 
@@ -119,6 +122,24 @@ def test_the_verdicts_say_what_is_wrong_with_a_test():
             raise RuntimeError("differs")
 
     assert "say with assert" in bug.check(asserts_by_breaking).message
+
+
+def test_a_test_without_an_end_is_stopped_and_the_readers_line_is_shown(monkeypatch):
+    monkeypatch.setattr(kit_bug, "LIMIT", 0.1)
+    monkeypatch.setattr(kit_bug, "limited", lambda test, given: limited(test, given, 0.1))
+    bug = clinic("penalty_sign")
+
+    def endless(implementation):
+        while True:
+            bug.example()
+
+    assert "stopped after 0.1 s" in bug.check(endless).message
+
+    def broken(implementation):
+        return torch.zeros(2).reshape(3)
+
+    assert "your line" in bug.check(broken).message and "reshape(3)" in bug.check(broken).message
+    assert bug.check_solution(bug.proof) is SOLVED_CASE
 
 
 @every_bug
