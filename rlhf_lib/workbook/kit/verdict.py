@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 from dataclasses import dataclass, field
 
 import torch
@@ -77,8 +78,13 @@ class Verdict:
         shown = self.failure._repr_html_() if self.failure else ""
         return (
             f'<div style="border-left:4px solid {colour};padding:.3em .8em">'
-            f'<b style="color:{colour}">{self.status}</b> · {html.escape(self.message)}{shown}</div>'
+            f'<b style="color:{colour}">{self.status}</b> · {in_html(self.message)}{shown}</div>'
         )
+
+
+def in_html(message: str) -> str:
+    """A message with its `code` set as code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(message))
 
 
 def unlike(value, expected) -> Tensor | None:

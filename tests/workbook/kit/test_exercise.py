@@ -255,6 +255,9 @@ def test_verdicts_show_themselves():
     verdict = LOSS.check(LOSS.reference)
     assert verdict.status == RIGHT and "✓ right" in repr(verdict)
     assert "<b" in verdict._repr_html_() and verdict.assert_right() is verdict
+    assert (
+        "<code>.detach()</code>" in LOSS.check(lambda c, r: right_loss(c, r).detach())._repr_html_()
+    )
 
 
 def test_learners_text_is_escaped():
