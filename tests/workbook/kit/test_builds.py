@@ -1,12 +1,14 @@
 """Build exercises: right loops pass in whatever way they are written, and slips are named."""
 
+import copy
 import dataclasses
 
 import pytest
 import torch
 
 from rlhf_lib.exercises import NOT_YET, RIGHT, WRONG, exercise
-from rlhf_lib.objectives import policy_loss, rloo_advantages
+from rlhf_lib.lm.rollout import last_token
+from rlhf_lib.objectives import bradley_terry_loss, dpo_loss, policy_loss, rloo_advantages
 from rlhf_lib.workbook.contents import builds
 from rlhf_lib.workbook.kit.build import BigramPolicy, bigram_reward
 from tests.workbook.kit.test_mutants import OTHERS, OUTCOMES
@@ -135,3 +137,38 @@ def test_an_endless_loop_is_stopped_here_too():
     short = dataclasses.replace(exercise("my_dpo_training"), seconds=0.1)
     assert "a loop without an end" in short.check(endless).message
     assert exercise("my_dpo_training").check(OTHERS["my_dpo_training"]).status == RIGHT
+
+
+def one_update(build, case, loss_of) -> None:
+    """After one update the workbook's loop has the weights that the library's loss leads to."""
+    seen, _ = build.run(build.reference, case)
+    model = copy.deepcopy(case[0])
+    loss_of(model).backward()
+    expected = torch.cat([(p - case[-1] * p.grad).flatten() for p in model.parameters()])
+    assert torch.allclose(seen["the weights at the end"], expected.detach())
+
+
+def test_an_update_of_dpo_is_the_librarys():
+    build = exercise("my_dpo_training")
+    policy, batches, beta, rate = build.cases()[0]
+    prompts, chosen, chosen_mask, rejected, rejected_mask = batches[1]
+
+    def loss_of(model):
+        now = [(model.logprobs(prompts, ids) * mask).sum(1) for ids, mask in
+               ((chosen, chosen_mask), (rejected, rejected_mask))]  # fmt: skip
+        return dpo_loss(*now, *(logp.detach() for logp in now), beta)
+
+    one_update(build, (policy, batches[1:2], beta, rate), loss_of)
+
+
+def test_an_update_of_the_reward_model_is_the_librarys():
+    build = exercise("my_reward_training")
+    model, batches, held_out, rate = build.cases()[0]
+    chosen, chosen_mask, rejected, rejected_mask = batches[0]
+
+    def loss_of(model):
+        rewards = [model(ids)[torch.arange(len(ids)), last_token(mask)] for ids, mask in
+                   ((chosen, chosen_mask), (rejected, rejected_mask))]  # fmt: skip
+        return bradley_terry_loss(*rewards)
+
+    one_update(build, (model, batches[:1], held_out, rate), loss_of)
