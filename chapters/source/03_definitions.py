@@ -1,12 +1,12 @@
 # %% [markdown]
 # # Definitions
 #
-# Two vocabularies meet in RLHF. One is of language models: tokens, logits, likelihood, sampling. The other is of reinforcement learning: state, action, policy, return, value, advantage. This chapter goes through both, on a model small enough to look at every tensor and on a
+# Two vocabularies meet in RLHF. One comes from language models: tokens, logits, likelihood, sampling. The other comes from reinforcement learning: state, action, policy, return, value, advantage. This chapter goes through both, on a model small enough to look at every tensor and on a
 # game small enough to list every outcome. Then it lays one over the other.
 #
 # **You will be able to**
 # - follow a text through a decoder to the probabilities of the next token, and name each tensor and its shape;
-# - compute log-likelihood, perplexity, entropy, cross-entropy and KL, and say how they hang together;
+# - compute log-likelihood, perplexity, entropy, cross-entropy and KL, and say how they are related;
 # - say what temperature, top-k and top-p do to a distribution;
 # - use the words of reinforcement learning for texts, exactly.
 
@@ -43,7 +43,7 @@ bets = {f"“{text}…”": next_token_logits(sft, request, text).softmax(-1) fo
 plot_next_token(decode, bets, count=6, height=2.2);
 
 # %% [markdown]
-# (␣ is a space: it belongs to the token that follows it.) How many ways there are to go on differs from place to place. Everything else in this chapter is about such bars: where they come from, how one draws from them, and how one says in a number how good they are.
+# (␣ is a space: it belongs to the token that follows it.) In some places there are many ways to go on, in others one. Everything else about language models in this chapter is about such bars: where they come from, how to draw from them, and how to say in a number how good they are.
 
 # %% [markdown]
 # ## 2. From text to tokens
@@ -112,7 +112,7 @@ print("each row of probabilities sums to", round(probabilities[0, -1].sum().item
 print("the same as the model's own:", torch.allclose(logits, sft.model(ids), atol=1e-4))
 
 # %% [markdown]
-# A second picture of the same: the head can be held to the states *between* the layers. What would the model say if it stopped there?
+# A second picture of the same (known as the *logit lens*): hold the head to the states *between* the layers. What would the model say if it stopped there? **Predict:** does the bet grow layer by layer?
 
 # %%
 early = {}
@@ -122,7 +122,8 @@ for depth, state in enumerate(states[:-1]):
 plot_next_token(decode, {name: early[name] for name in list(early)[1:]}, count=5, height=2.0);
 
 # %% [markdown]
-# The bet takes shape layer by layer.
+# Not here. After layers 1 and 2 the head reads digits and dashes, after layer 3 the right token leads with little, and only layer 4 makes the bet. The head was trained on the last layer's states alone, so what it reads earlier need not mean anything. In models with dozens of layers the bet often does take shape
+# gradually; four layers leave no room for that.
 #
 # `pocket-base` and `pocket-sft` have the same architecture and other weights. **Predict:** what does the base model, which has only read documents, expect after “assistant”?
 
@@ -131,7 +132,7 @@ bets = {p.name: next_token_logits(p, request).softmax(-1) for p in (base, sft)}
 plot_next_token(decode, bets, count=6, height=2.2);
 
 # %% [markdown]
-# Sure of itself, and wrong: it has never met that token and has no idea that somebody is waiting for an answer. Section 7 changes that.
+# Sure of itself, and wrong: nothing in its documents told it that somebody is waiting for an answer here. Section 7 changes that.
 
 # %% [markdown]
 # ## 5. How likely is a text?
@@ -140,7 +141,7 @@ plot_next_token(decode, bets, count=6, height=2.2);
 #
 # $$\log p(y \mid x) = \sum_{t=1}^{|y|} \log p(y_t \mid x, y_{<t}) \qquad \text{[DF-1]}$$
 #
-# Mind the shift: the logits at position $t-1$ are about token $t$. The **surprise** $-\log p$ of a token is measured in nats. 0 nats: it was sure. 0.7 nats: a coin.
+# Mind the shift: the logits at position $t-1$ are about token $t$. The **surprise** $-\log p$ of a token is measured in *nats*, the unit that natural logarithms give. 0 nats: it was sure. 0.7 nats: a coin. 4.6 nats: one in a hundred.
 
 # %%
 from rlhf_lib.workbook.ch03_definitions.figures import plot_token_strip
@@ -165,11 +166,11 @@ for (name, (_, surprises)), logp in zip(strips.items(), scores.tolist(), strict=
     print(f"{name:8s} log p = {logp:7.2f} = −{sum(surprises):.2f}    p = {math.exp(logp):.1e}")
 
 # %% [markdown]
-# Every sum is below 0, and longer answers have lower ones: there are more of them. To compare texts of different lengths one takes the mean per token, the **negative log-likelihood** (NLL), over the tokens that count:
+# A sum of log-probabilities is below 0, and each token more makes it lower. To compare texts of different lengths take the mean per token, with the sign turned: the **negative log-likelihood** (NLL), over the tokens that count ($m_{i,t} = 1$ on them, 0 on prompts and padding):
 #
 # $$\mathcal L = -\frac{1}{\sum m_{i,t}} \sum_{i,t} m_{i,t}\,\log p(y_{i,t} \mid x_i, y_{i,<t}) \qquad \text{[SFT-1]}$$
 #
-# and its exponential, the **perplexity**: among how many equally likely tokens would one be as unsure?
+# and its exponential, the **perplexity**: among how many equally likely tokens would you be as unsure?
 #
 # $$\mathrm{PPL} = e^{\mathcal L} \qquad \text{[DF-2]}$$
 #
@@ -195,12 +196,12 @@ for policy in (base, sft):
     print(f"{policy.name:12s} on documents: NLL {nll:.2f} nats a token, perplexity {math.exp(nll):.2f}")
 
 # %% [markdown]
-# A perplexity belongs to a model *and* a kind of text. And it belongs to a tokenizer: models with other vocabularies cannot be compared by it.
+# A perplexity belongs to a model *and* a kind of text. It also belongs to a tokenizer: you cannot compare models with different vocabularies by it.
 
 # %% [markdown]
 # ## 6. Drawing from it
 #
-# To write, draw a token, append it, ask again. Until the end token comes:
+# To write, draw a token, append it, and ask again, until the end token comes:
 
 # %%
 def write(policy, prompt, most=30, seed=0):
@@ -220,7 +221,7 @@ for seed in range(4):
 # %% [markdown]
 # (`policy.sample` does the same for many prompts at once and keeps the states that it has computed, so that each step costs one token and not the whole text.)
 #
-# One can bend the distribution first. A **temperature** $\tau$ divides the logits: below 1 the likely tokens gain, above 1 the unlikely ones do. **Top-k** keeps the $k$ likeliest tokens, **top-p** the smallest set $S$ of likeliest tokens that together have probability $p$ or more. What is left is renormalised:
+# You can bend the distribution first. A **temperature** $\tau$ divides the logits: below 1 the likely tokens gain, above 1 the unlikely ones do. **Top-k** keeps the $k$ likeliest tokens, **top-p** the smallest set $S$ of likeliest tokens that together have probability $p$ or more. What is left is renormalised:
 #
 # $$q(v) = \frac{p(v)^{1/\tau}}{\sum_{u \in S} p(u)^{1/\tau}} \quad\text{for } v \in S, \text{ else } 0 \qquad \text{[DF-3]}$$
 
@@ -237,25 +238,21 @@ print("outside of the ten likeliest:", {name: f"{tail:.0%}" for name, tail in ta
 # %% [markdown]
 # Temperature reaches every token. At 2 the long tail of hundreds of rare tokens has much of the probability together, though each has little. The cuts take that tail away and leave the rest in proportion.
 #
-# On whole answers it looks like this. **Predict:** which temperature gives the best answers, and is that the one to train at?
+# What does that do to whole answers? Four of them to each of 96 held-out requests, scored by the *gold* utility: PocketWorld knows what a good answer is, and gives 1 point to a short and true one. **Predict:** which way of drawing gives the best answers, and is it the one to train at?
 
 # %%
-from rlhf_lib.rewards import GoldReward
+from rlhf_lib.experiments.stored import band
+from rlhf_lib.workbook.ch03_definitions.experiments import temperatures
 
-gold, asked = GoldReward(world), world.prompts(64, seed=9, split="test")
-settings = {f"τ = {tau}": {"temperature": tau} for tau in (0, 0.5, 1, 1.5)}
-settings["τ = 1, top-p 0.8"] = {"top_p": 0.8}
-quality = {}
-for name, how in settings.items():
-    drawn = sft.sample(asked[:32], samples_per_prompt=4, max_new_tokens=40, seed=1, **how)
-    different = {(i // 4, text) for i, text in enumerate(drawn.texts)}
-    quality[name] = gold(drawn).mean().item(), len(different) / 128
-    numbers = "gold {:+.2f}   different answers {:4.0%}".format(*quality[name])
-    print(f"{name:17s} {numbers}   {drawn.texts[0][:44]}")
+drawn_ways, stored = temperatures(seed=0), band("03_definitions/temperatures")
+for name, now in drawn_ways.items():
+    numbers = "gold {gold:+.2f}   different answers of 4: {different:.1f}   that end: {ended:4.0%}".format(**now)
+    low, high = (stored[name]["gold"][end] for end in ("low", "high"))
+    print(f"{name:17s} {numbers}   (gold, five draws: {low:+.2f} to {high:+.2f})")
 
 # %% [markdown]
-# Cold answers are better and all the same. Hot ones differ and fall apart. Cutting the tail off at temperature 1 repairs most of what the tail does. To *use* a model one may take it cold. To *train* it by reinforcement one needs variety, for nothing can be reinforced that is never drawn; and one draws at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A
-# rollout keeps both: `logp` of the model and `sampler_logp` of what was drawn from.
+# COLD_TEXT To *use* a model you may take it cold. To *train* it by reinforcement you need variety: what is never drawn cannot be reinforced. And you draw at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A rollout keeps both: `logp` of the model and `sampler_logp` of what
+# was drawn from.
 
 # %% [markdown] tags=["lab"]
 # **Lab: the next token.** Grey is the model, blue is what you draw from. The line below says how unsure each is, and how far apart they are (section 10 explains the KL).
@@ -268,7 +265,7 @@ starts = [(request, ""), (request, "a tiger eats"), ("tell me about a lion.", "a
 next_token_lab(sft, starts)
 
 # %% [markdown]
-# The same without sliders: how many tokens one is choosing among (the exponential of the entropy), as the temperature rises.
+# The same without sliders: how many tokens the model is choosing among as the temperature rises. (That is the exponential of its *entropy*, the mean surprise at its own draws: section 10. The dotted line is the whole vocabulary.)
 
 # %%
 from rlhf_lib.objectives import entropy
@@ -283,28 +280,29 @@ axis.set(xlabel="temperature", ylabel="tokens to choose among", yscale="log")
 axis.legend(fontsize=7.5);
 
 # %% [markdown]
+# At temperature 1 all four places leave a choice among a handful of tokens at most. Heat opens them all, but not at the same temperature: one number for a whole answer is a blunt tool.
+#
 # ## 7. Training: make what was said less surprising
 #
-# Fine-tuning lowers the NLL [SFT-1] of demonstrations. The base model, 1,280 demonstrations, one pass. The grey band is what five seeds gave (other demonstrations, other batches).
+# Fine-tuning (*supervised* fine-tuning, SFT) lowers the NLL [SFT-1] of demonstrations: requests with an answer to imitate. The base model, 1,280 demonstrations, one pass. The grey band is what five stored seeds gave (other demonstrations, other batches).
 
 # %% tags=["training"]
-from rlhf_lib.experiments.bands import load_band
 from rlhf_lib.plots import plot_history
-from rlhf_lib.training import SFTSettings, train_sft
+from rlhf_lib.training import train_sft
+from rlhf_lib.workbook.ch03_definitions.experiments import first_settings
 
 torch.set_grad_enabled(True)
 student, held_out = base.copy(), world.demonstrations(200, seed=78)
-settings = SFTSettings(batch_size=32, learning_rate=2e-3, warmup_steps=5)
-history = train_sft(student, world.demonstrations(1280, seed=3), settings, held_out)
-band = load_band("first_fine_tuning")["loss"]
-plot_history(history, ["loss"], {"loss": (band["low"], band["high"])});
+history = train_sft(student, world.demonstrations(1280, seed=3), first_settings(seed=0), held_out)
+loss = band("03_definitions/first_fine_tuning")["loss"]
+plot_history(history, ["loss"], {"loss": (loss["low"], loss["high"])});
 
 # %%
 from rlhf_lib.training import held_out_loss
 
 torch.set_grad_enabled(False)
 student.name = "after 40 steps"
-models = (base, student, sft)
+models, asked = (base, student, sft), world.prompts(64, seed=9, split="test")
 finished, ppl = {}, {}
 for policy in models:
     drawn = policy.sample(asked, max_new_tokens=40, seed=1)
@@ -314,7 +312,7 @@ for policy in models:
     print(f"{policy.name:15s} {numbers}   {drawn.texts[4][:40]!r}")
 
 # %% [markdown]
-# Forty steps teach it to answer and to stop. Good answers take longer: `pocket-sft` has seen 16,000 demonstrations.
+# Forty steps teach it to answer and to stop. Good answers take longer: `pocket-sft` has seen SFT_SEEN demonstrations.
 #
 # **If your curve looks wrong**
 #
@@ -328,7 +326,7 @@ for policy in models:
 # %% [markdown]
 # ## 8. Reinforcement learning, on a game with fifteen endings
 #
-# Now the other vocabulary. A game: describe a fox in at most three words, which may be "red", "very" and the full stop.
+# Now the other vocabulary. A game: describe a fox in at most three words. The words are "red", "very" and the full stop.
 #
 # - A word costs 0.1, the full stop nothing.
 # - At the end: +1 if "red" was said, +0.5 more for "very red", −1 if "very" is left hanging.
@@ -352,17 +350,23 @@ game = TextGame("describe a fox.", ("red", "very", "."), horizon=3, reward=point
 # | word | symbol | here |
 # |---|---|---|
 # | **state** | $s_t$ | what is written so far |
+# | **initial-state distribution** | $\rho(s_0)$ | where a game starts: always with this prompt |
 # | **action** | $a_t$ | the next word |
 # | **policy** | $\pi(a \mid s)$ | the probability of each next word |
 # | **transition** | $p(s' \mid s, a)$ | certain: the word is appended |
 # | **reward** | $r_t$ | `points` |
-# | **trajectory** | $\tau$ | states, actions and rewards up to the end |
+# | **episode** | | one game, from the start to the end |
+# | **trajectory** | $\tau$ | the record of an episode: states, actions, rewards |
 # | **horizon** | $T$ | three words: the game always ends |
 # | **return** | $G$ | the sum of a trajectory's rewards |
+#
+# States, actions, transitions, rewards and the initial-state distribution together make a **Markov decision process** (MDP). *Markov* means: what comes next depends on the present state and action alone, not on how you got there. Texts keep that rule for free, because the state *is* the whole text so far.
 #
 # Rewards that come later may count less, by a **discount** $\gamma$ a step. With no chance in the world, a trajectory's probability is the product of the policy's:
 #
 # $$p_\pi(\tau) = \prod_{t=0}^{T-1} \pi(a_t \mid s_t), \qquad G(\tau) = \sum_{t=0}^{T-1} \gamma^t r_t \qquad \text{[DF-6]}$$
+#
+# What reinforcement learning maximises is the mean return, $J(\pi) = \mathbb E_{s_0\sim\rho,\ \tau\sim\pi}\,G(\tau)$. Textbooks often let the sum run to infinity; then $\gamma < 1$ keeps it finite. Here the horizon is finite, as it is for answers.
 #
 # Our first policy picks each word with probability 1/3. All its trajectories:
 
@@ -406,7 +410,7 @@ from rlhf_lib.plots import plot_token_tree
 plot_token_tree(game_tree(game, policy), "every text of the game", "points expected in all");
 
 # %% [markdown]
-# The colour is the points so far plus $V$. The step from one colour to the next is the advantage. Advantages have mean 0 in every state: they redistribute, they do not add.
+# The colour is the points so far plus $V$: blue is better than the prompt's 0.1, orange worse. The step from one colour to the next is the advantage. Advantages have mean 0 in every state: they redistribute, they do not add.
 #
 # "very" is a bad first word *for a policy that picks at random*: too often it is left hanging. The best text of the game begins with it. **A value belongs to a policy.** So improve the policy: in each state take the action with the highest Q. Compute the values of the new policy. Repeat.
 
@@ -437,7 +441,7 @@ axis.set(xlabel="discount γ", ylabel="return", title="patience")
 axis.legend();
 
 # %% [markdown]
-# In RLHF the reward stands at the end of the answer. A $\gamma$ below 1 would make short answers better than equally good long ones, so one takes $\gamma = 1$.
+# With little patience "red." wins, with much of it the longer texts do. In RLHF the reward stands at the end of the answer. A $\gamma$ below 1 would make short answers better than equally good long ones, so RLHF uses $\gamma = 1$.
 #
 # **By sampling.** Nobody can list the trajectories of a language model. The mean return of *some* trajectories estimates $V$, with an error that falls as $1/\sqrt n$. The exact value is 0.1:
 
@@ -452,6 +456,25 @@ for n in (10, 100, 1000, 10000):
     print(f"{n:6d} games: {sampled_values[n][0]:+.3f} ± {sampled_values[n][1]:.3f}")
 
 # %% [markdown]
+# These games were played by the policy that they judge: they are **on-policy**. Games of another policy are **off-policy** data. Can they be used? Take a second policy, which follows the improved one half of the time. **Predict:** what does the mean return of the *first* policy's games say about it?
+
+# %%
+def second(text):
+    """Half the first policy, half the improved one."""
+    return 0.5 * policy(text) + 0.5 * improved(game, values)(text)
+
+
+wanted = solve_game(game, second).v[()]
+chance = {play.text: play.probability for play in all_plays(game, second)}
+weights = torch.tensor([chance[play.text] / play.probability for play in plays], dtype=torch.float64)
+index = torch.multinomial(p, 10000, replacement=True, generator=generator)  # games of the first policy
+plain, weighted = returns[index].mean().item(), (weights * returns)[index].mean().item()
+print(f"second policy: exact {wanted:.3f}   plain mean of the first one's games {plain:.3f}   weighted {weighted:.3f}")
+
+# %% [markdown]
+# Nothing: the plain mean is the first policy's own value. Weight each game by how much likelier the second policy would have played it, $p_{\pi_2}(\tau) / p_{\pi_1}(\tau)$, and the mean is right again (*importance weights*). The ratios in PPO and GRPO (chapter 11) are such weights. Most of RLHF is nearly on-policy: a few updates on the policy's latest
+# answers. Training on a stored file of other models' answers, as DPO often does (chapter 12), is off-policy.
+#
 # ## 9. The same words for completions
 #
 # A language model plays this game with 1,150 words and a horizon of dozens. There are two ways to cut it, and RLHF uses both:
@@ -466,21 +489,33 @@ for n in (10, 100, 1000, 10000):
 # | $V(x)$ | mean score of answers to $x$ | the same |
 # | advantage | score − mean score | value after the token − value before it |
 #
-# With 120 listed answers to one request we can compute it exactly. `exact_world` lists them, scores each by its gold utility, and asks `pocket-sft` for their probabilities (renormalised over the list).
+# In RLHF the initial-state distribution is the set of prompts: draw one, and the episode is its answer.
+#
+# To compute values exactly we need a list of answers. Nobody can list *every* answer that a model may give, but `exact_world` lists 120 to one request, scores each by its gold utility, and asks `pocket-sft` for their probabilities. These are then renormalised: we look at a policy that says nothing but what is on the list. How much of the real
+# model is that?
 
 # %%
-from rlhf_lib.exact import exact_world
+from rlhf_lib.exact import coverage, exact_world
+from rlhf_lib.rewards import GoldReward
 
 prompt = world.prompts(1, kinds=("fact",), seed=12, split="test")[0]
 exact = exact_world(world, [prompt], sft, size=120)
 pi, scores = exact.ref_logp[0].exp(), exact.rewards[0]
-value = (pi * scores).sum()
-print(prompt.text, f"   V(prompt) = {value:.3f}\n")
+value, share = (pi * scores).sum(), coverage(sft, exact).item()
+real = GoldReward(world)(sft.sample([prompt], 256, 40, seed=1))
+print(f"{prompt.text}   the list holds {share:.0%} of the model's probability")
+print(f"V over the list {value:.3f}   V of the model, from 256 samples: {real.mean():.2f} ± {real.std() / 16:.2f}")
+
+# %% [markdown]
+# A list that holds a fifth of the probability is not the model. The rest are longer and rambling answers, and they are worse: the model's own value lies well below that of the list. So what follows is exact for the *listed* policy, and a picture of the real one. (Chapter 02's tree had the same prompt, but sampled answers: its value is the model's.)
+
+# %%
+print(f"V(prompt) = {value:.3f}\n")
 for chance, score, text in exact.likeliest(exact.ref_logp, count=6):
     print(f"π = {chance:.3f}   r = {score:+.2f}   A = {score - value:+.2f}   {text}")
 
 # %% [markdown]
-# That is the bandit: one action, one reward, one advantage. Token by token the same answers are a tree, and the value of a prefix is the mean score of the answers that begin with it:
+# That is the bandit: one action, one reward, one advantage. Token by token the same answers are a tree, and the value of a prefix is the mean score of the listed answers that begin with it. Blue is better than the prompt, orange worse:
 
 # %%
 from rlhf_lib.exact import answer_tree
@@ -503,7 +538,8 @@ for end in (by_chance[0], bad):
     print(f"   sum {sum(a for _, a in steps):+.3f} = r − V = {whole.nodes[end].value - value:+.3f}\n")
 
 # %% [markdown]
-# Most tokens get nothing: they had to come. In the first answer it is the *end* token that earns, because it does not go on to say the same thing again. The second, a refusal, is lost with its first two tokens. In the bandit view all tokens of an answer share the same advantage, deserved or not: this is the *credit assignment* problem, and a value function is one remedy (chapter 11).
+# Most tokens get nothing: nearly every listed answer that got this far goes on this way. In the first answer it is the *end* token that earns most, because it does not go on to say the same thing again. The second, a refusal, is lost with its first two tokens. In the bandit view all tokens of an answer share the same advantage, deserved or not: this is the *credit
+# assignment* problem, and a value function is one remedy (chapter 11).
 
 # %% [markdown]
 # ## 10. Entropy, cross-entropy, KL
@@ -516,7 +552,7 @@ for end in (by_chance[0], bad):
 #
 # $$H(p, q) = -\sum_v p(v) \log q(v) \qquad \text{[DF-5]}$$
 #
-# And the **KL divergence** is what $q$ is surprised in excess, $\mathrm{KL}(p \| q) = \sum_v p(v)\log\frac{p(v)}{q(v)}$ [KL-2]:
+# And the **KL divergence** (Kullback-Leibler) is what is left: how much *more* $q$ is surprised than $p$ itself, $\mathrm{KL}(p \| q) = \sum_v p(v)\log\frac{p(v)}{q(v)}$ [KL-2]:
 #
 # $$H(p, q) = H(p) + \mathrm{KL}(p \| q).$$
 
@@ -534,27 +570,7 @@ print(f"mean surprise of the student at 4,000 tokens of sft: {surprises.mean():.
 # %% [markdown]
 # So the NLL of demonstrations *is* a cross-entropy, measured on samples: $p$ is whoever wrote them, $q$ the model. Its floor is the writers' entropy, and training can only lower the KL part. That is the forward KL, $\mathrm{KL}(\text{data}\|\pi)$.
 #
-# RLHF's penalty is the other one, $\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})$: draws come from the policy. The two are not the same number, and they do not dislike the same things:
-
-# %%
-def gaussian_mixture(*parts):
-    """Log-probabilities on a grid of 121 points: (weight, centre, width) of each part."""
-    grid = torch.linspace(-6, 6, 121)
-    return grid, sum(w * torch.exp(-0.5 * ((grid - c) / s) ** 2) / s for w, c, s in parts).log().log_softmax(0)
-
-
-grid, target = gaussian_mixture((0.5, -2.5, 0.7), (0.5, 2.5, 0.7))
-fits = {"one hump": gaussian_mixture((1, 2.5, 0.7))[1], "wide": gaussian_mixture((1, 0, 2.6))[1]}
-both = {name: (exact_kl(target, q).item(), exact_kl(q, target).item()) for name, q in fits.items()}
-fig, axes = figure(1, 2, height=2.5, sharey=True)
-for axis, (name, q) in zip(axes, fits.items(), strict=True):
-    axis.fill_between(grid, target.exp(), color="0.85", label="p")
-    axis.plot(grid, q.exp(), lw=2, label="q")
-    axis.set_title(f"{name}:  KL(p ‖ q) = {both[name][0]:.2f},  KL(q ‖ p) = {both[name][1]:.2f}", fontsize=9)
-axes[0].legend();
-
-# %% [markdown]
-# $\mathrm{KL}(p\|q)$ punishes $q$ for *missing* what $p$ does, so it prefers the wide one. $\mathrm{KL}(q\|p)$ punishes $q$ for doing what $p$ *never* does, so it prefers the single hump. Chapter 08 makes much of this.
+# RLHF's penalty is the other one, $\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})$: draws come from the policy. The order matters. The two are different numbers and dislike different things; chapter 08 shows which.
 #
 # On text: how far has fine-tuning moved the model at each token of an answer?
 
@@ -567,7 +583,7 @@ rows = {"KL(sft ‖ base)": (words, exact_kl(z_now, z_before).tolist()),
 plot_token_strip(rows, "nats", highest=6);
 
 # %% [markdown]
-# The models differ where an answer begins and where it ends. In between, the base model had learned the facts already.
+# The models differ most where an answer begins and where it ends. In between, the base model had learned the facts already. Added up over the tokens this is the KL of section 5 of chapter 02: it is the *answer* that pays, token by token.
 
 # %% [markdown]
 # ## 11. Exercises
@@ -687,20 +703,34 @@ assert changed[:before].max() < 1e-4 < changed[before:].min(), "information flow
 assert torch.allclose(logits, sft.model(ids), atol=1e-4), "a logit is a dot product with the hidden state"
 assert ppl["pocket-sft"] < ppl["after 40 steps"] < ppl["pocket-base"] / 4, "fine-tuning lowers perplexity"
 assert finished["pocket-base"] < 0.1 and finished["after 40 steps"] > 0.5, "and teaches to stop"
-assert quality["τ = 0"][1] < quality["τ = 0.5"][1] < quality["τ = 1"][1], "temperature brings variety"
-assert quality["τ = 0.5"][0] > quality["τ = 1"][0] > quality["τ = 1.5"][0], "and costs quality"
+different, quality = ({n: way[k] for n, way in drawn_ways.items()} for k in ("different", "gold"))
+assert different["τ = 0"] < different["τ = 0.5"] < different["τ = 1"], "temperature brings variety"
+assert quality["τ = 0.5"] > quality["τ = 1"] > quality["τ = 1.5"], "and costs quality"
 assert abs(mean_return - values.v[()]) < 1e-12, "V is the mean return of all trajectories"
 assert story[0][1] < 0 < story[1][1], "“very” is bad for one policy and good for the next"
 estimates = sampled_values.values()
 assert all(abs(mean - values.v[()]) < 4 * spread for mean, spread in estimates), "sampling estimates V"
-assert quality["τ = 1, top-p 0.8"][0] > quality["τ = 1"][0], "cutting off the tail helps"
+assert quality["τ = 1, top-p 0.8"] > quality["τ = 1"], "cutting off the tail helps"
+assert abs(weighted - wanted) < 0.1 < wanted - plain, "off-policy games need weights"
+assert share < 0.5 and real.mean() < value, "the list is a part of the model, and the better part"
 assert tails["temperature 2"] > 2 * tails["as it is"] > tails["top-p 0.9"], "heat feeds the tail"
 sums = [sum(whole.advantage(n) for n in whole.road(e)) - (whole.nodes[e].value - value) for e in ends]
 assert max(map(abs, sums)) < 1e-9, "token advantages add up to the answer's"
 assert abs(h + kl - crossed) < 1e-4, "cross-entropy = entropy + KL"
-assert both["wide"][0] < both["one hump"][0] and both["one hump"][1] < both["wide"][1], "the two KLs disagree"
 assert curves["wrong"].last("loss") < 0.2 < curves["right"].last("loss"), "the bug looks like a triumph"
 print("all claims hold")
+
+# %% [markdown]
+# And on the stored runs: each sentence with the number of seeds on which it holds, and by how many standard deviations (sd) over the seeds.
+
+# %%
+from rlhf_lib.experiments.experiment import outcomes
+from rlhf_lib.experiments.stored import results_of
+from rlhf_lib.workbook.ch03_definitions.experiments import EXPERIMENTS
+
+for experiment in EXPERIMENTS.values():
+    for outcome in outcomes(experiment, list(results_of("03_definitions", experiment.name).values())):
+        print(outcome)
 
 # %% [markdown] tags=["recap"]
 # ## Recap
@@ -708,6 +738,7 @@ print("all claims hold")
 # - Text → token ids (B, T) → embeddings and hidden states (B, T, H) → LM head → logits (B, T, V) → probabilities of the *next* token.
 # - An answer's log-probability is the sum over its tokens. NLL is the mean per token; perplexity is its exponential.
 # - Temperature and cuts change what is drawn, not the model. Train at temperature 1.
+# - States, actions, transitions, rewards and where episodes start: a Markov decision process. A policy's own episodes are on-policy data; others need weights.
 # - V is what a policy can expect, Q what it can expect after an action, A = Q − V. All three belong to a policy.
 # - Prompt = state, answer = action, score at the end = reward; or token by token, with the same V at the prompt.
 # - Cross-entropy = entropy + KL. Demonstrations pull by $\mathrm{KL}(\text{data}\|\pi)$; RLHF's penalty is $\mathrm{KL}(\pi\|\pi_{\mathrm{ref}})$.

@@ -1,41 +1,42 @@
 """Make `data/landscape/plane.json`: `python -m rlhf_lib.experiments.build_plane` (some minutes).
 
-Repeats the run of chapter 18 (seed 0) against the shipped reward model and keeps its weights at every
-step. Three of them span the plane: the SFT policy, the step where gold peaks, and the last.
+One run climbs the shipped reward model with RLOO at a constant rate and no KL penalty; its weights are kept at
+every step. Three of them span the plane: the SFT policy, the measured step with the most gold, and the last.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from ..evaluation import rise_and_fall
 from ..lm import Policy, load_policy
 from ..rewards import GoldReward, RewardModel
-from ..training import OnlineTrainer
+from ..training import OnlineTrainer, preset
 from ..world import PocketWorld
-from .over_optimization import Setting, main_settings
-from .plane import Axes, Plane, measure_policy, weights_of, with_weights
+from .plane import MEASURES, Axes, Plane, measure_policy, weights_of, with_weights
 
-COLUMNS, ROWS = 11, 9
+STEPS = 60
+LEARNING_RATE = 2e-4
+"""Constant, without a warm-up."""
+COLUMNS, ROWS = 9, 7
 PROMPTS = 192
 MARGIN = 0.22
 EVERY = 2
 """The path is measured at every second step."""
 
 
-def train_and_keep(sft: Policy, world: PocketWorld, proxy) -> tuple[OnlineTrainer, list[Tensor]]:
-    """Chapter 18's run; the weights before it and after each step."""
-    trainer = OnlineTrainer(
-        sft.copy(), world.prompts(2000, seed=7), proxy, main_settings(Setting(seed=0)), GoldReward(world)
-    )  # fmt: skip
+def train_and_keep(sft: Policy, world: PocketWorld, proxy) -> list[Tensor]:
+    """The weights of the run, before it and after each step."""
+    settings = preset("rloo", steps=STEPS, learning_rate=LEARNING_RATE, seed=0)
+    trainer = OnlineTrainer(sft.copy(), world.prompts(2000, seed=7), proxy, settings)
     kept = [weights_of(trainer.policy)]
-    for _ in range(trainer.settings.steps):
+    for _ in range(STEPS):
         trainer.step()
         kept.append(weights_of(trainer.policy))
-    return trainer, kept
+    return kept
 
 
 def span(places: list[tuple], count: int, index: int) -> Tensor:
@@ -45,53 +46,54 @@ def span(places: list[tuple], count: int, index: int) -> Tensor:
     return torch.linspace(min(values) - room, max(values) + room, count, dtype=torch.float64)
 
 
-def build() -> Plane:
-    """Train, then measure the plane."""
-    world, sft = PocketWorld(), load_policy("pocket-sft")
-    proxy, gold = RewardModel.load("pocket-reward"), GoldReward(world)
-    prompts = world.prompts(PROMPTS, seed=77, split="test")
-    trainer, kept = train_and_keep(sft, world, proxy)
-    history = trainer.history
-    peak = 1 + rise_and_fall(history.series("gold"), history.series("proxy"), 1.0).peak_step
-    axes = Axes.through(kept[0], kept[peak], kept[-1])
+def measurer(world: PocketWorld, sft: Policy, proxy) -> Callable[[Tensor], dict[str, float]]:
+    """weights (W,) -> gold, proxy and KL on the same held-out requests."""
+    prompts, gold = world.prompts(PROMPTS, seed=77, split="test"), GoldReward(world)
 
     def measured(weights: Tensor) -> dict[str, float]:
-        return measure_policy(with_weights(sft, weights), sft, proxy, gold, prompts)
+        found = measure_policy(with_weights(sft, weights), sft, proxy, gold, prompts)
+        print(" ".join(f"{name} {value:.2f}" for name, value in found.items()), flush=True)
+        return found
 
-    path = [_row(step, kept[step], axes, measured) for step in _steps(len(kept), peak)]
-    by_step = {row["step"]: row for row in path}
-    names = {"SFT": 0, "gold peak": peak, "over-optimized": len(kept) - 1}
+    return measured
+
+
+def build() -> Plane:
+    """Train, then measure the run and the plane."""
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    proxy = RewardModel.load("pocket-reward")
+    kept = train_and_keep(sft, world, proxy)
+    measured = measurer(world, sft, proxy)
+    run = {step: measured(kept[step]) for step in range(0, STEPS + 1, EVERY)}
+    peak = max(run, key=lambda step: run[step]["gold"])
+    axes = Axes.through(kept[0], kept[peak], kept[-1])
+    path = [_row(step, axes.place(kept[step]), numbers) for step, numbers in run.items()]
+    names = {"SFT": 0, "gold peak": peak, "over-optimized": STEPS}
     places = [axes.place(weights) for weights in kept]
     a, b = span(places, COLUMNS, 0), span(places, ROWS, 1)
-    grid = [[_told(measured(axes.weights(x, y)), x, y) for x in a.tolist()] for y in b.tolist()]
-    tables = {
-        name: torch.tensor([[cell[name] for cell in row] for row in grid], dtype=torch.float64)
-        for name in ("gold", "proxy", "kl")
-    }
     meta = {
-        "prompts": PROMPTS, "steps": len(kept) - 1, "peak_step": peak, "seed": 0,
+        "prompts": PROMPTS, "steps": STEPS, "peak_step": peak, "seed": 0,
+        "learning_rate": LEARNING_RATE,
         "unit": float(axes.u.norm()), "sft_norm": float(kept[0].norm()),
     }  # fmt: skip
+    by_step = {row["step"]: row for row in path}
     checkpoints = {name: by_step[step] for name, step in names.items()}
+    tables = measure_grid(axes, a, b, measured)
     return Plane(a, b, **tables, checkpoints=checkpoints, path=path, meta=meta)
 
 
-def _steps(count: int, peak: int) -> list[int]:
-    """The steps of the run that are measured."""
-    return sorted({*range(0, count, EVERY), peak, count - 1})
+def measure_grid(axes: Axes, a: Tensor, b: Tensor, measured) -> dict[str, Tensor]:
+    """Each measure at each point of the grid, (nb, na)."""
+    grid = [[measured(axes.weights(x, y)) for x in a.tolist()] for y in b.tolist()]
+    return {
+        name: torch.tensor([[cell[name] for cell in row] for row in grid], dtype=torch.float64)
+        for name in MEASURES
+    }
 
 
-def _row(step: int, weights: Tensor, axes: Axes, measured) -> dict[str, float]:
-    """One step of the real run: where it is in the plane, and what its real weights give."""
-    a, b, share = axes.place(weights)
-    row = {"step": step, "a": a, "b": b, "share": share, **measured(weights)}
-    print(" ".join(f"{k} {v:.3f}" for k, v in row.items()), flush=True)
-    return row
-
-
-def _told(values: dict[str, float], a: float, b: float) -> dict[str, float]:
-    print(f"a {a:+.2f} b {b:+.2f}", " ".join(f"{k} {v:.2f}" for k, v in values.items()), flush=True)
-    return values
+def _row(step: int, place: tuple, numbers: dict[str, float]) -> dict[str, float]:
+    """One step of the run: where it is in the plane, and what its own weights give."""
+    return {"step": step, **dict(zip(("a", "b", "share"), place, strict=True)), **numbers}
 
 
 if __name__ == "__main__":

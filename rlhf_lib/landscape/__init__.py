@@ -45,6 +45,7 @@ from .terrain import (
 from .tube import (
     Pairs,
     Tube,
+    kl_between,
     kl_of_walks,
     kl_tube,
     noise_spread,
@@ -116,6 +117,7 @@ __all__ = [
     "fit_to_walks",
     "hill",
     "into_budget",
+    "kl_between",
     "kl_of_walks",
     "kl_tube",
     "learn",

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..objectives import kl_estimate
 from .terrain import as_points
-from .walker import Walker, Walks, dice, guided_of, mean_path, step_logp, walk
+from .walker import Walker, Walks, dice, guided_of, mean_path, means_of, step_logp, walk
 
 SCHEDULES = ("steady", "even", "early", "late")
 SLACK = 1e-9
@@ -177,6 +177,19 @@ def kl_of_walks(walker: Walker, walks: Walks) -> Tensor:
     """Closed-form KL to the baseline on each step of some walks (B, T). Equation: [LS-7]."""
     apart = walker.deviation(walks.states[:, :-1])
     return step_kl(apart, torch.zeros_like(apart), walker.sigma)
+
+
+def kl_between(walker: Walker, other: Walker, walks: Walks) -> Tensor:
+    """Closed-form KL(walker || other) on each step of some walks (B, T), both with the same sigma. Equation: [LS-7].
+
+    Raises:
+        ValueError: the walkers' sigmas differ: then KL is no length.
+    """
+    if walker.sigma != other.sigma:
+        raise ValueError(
+            f"other must have the walker's sigma, {walker.sigma:g}; got {other.sigma:g}"
+        )
+    return step_kl(means_of(walker, walks), means_of(other, walks), walker.sigma)
 
 
 def sampled_kl(walker: Walker, walks: Walks) -> Tensor:

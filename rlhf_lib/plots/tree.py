@@ -10,8 +10,9 @@ from .style import COLOURS, INK, WIDTH, figure
 def plot_token_tree(tree, title: str = "", value: str = "value: mean gold from here on"):
     """A prompt's likely continuations: prefixes as points, tokens as branches. Returns the figure.
 
-    Colour: the value of a prefix (mean gold of what goes on from there); width of a branch: the
-    probability of its token. value: what the colours stand for.
+    Colour: the value of a prefix (mean gold of what goes on from there), blue above and orange below
+    the prompt's own, which is marked; width of a branch: the probability of its token. value: what the
+    colours stand for.
     """
     from matplotlib.colors import LinearSegmentedColormap, TwoSlopeNorm
 
@@ -38,7 +39,9 @@ def plot_token_tree(tree, title: str = "", value: str = "value: mean gold from h
     axis.set_xlim(-0.4, max(n.x for n in tree.nodes) + 1.1)
     axis.spines["left"].set_visible(False)
     axis.grid(False)
-    fig.colorbar(dots, ax=axis, label=value, shrink=0.7, pad=0.01)
+    bar = fig.colorbar(dots, ax=axis, label=value, shrink=0.7, pad=0.01)
+    bar.ax.axhline(root, color=INK, lw=1.2)
+    bar.ax.set_title(f"line: the prompt, {root:+.2f}", fontsize=7.5)
     return fig
 
 

@@ -9,6 +9,7 @@ from rlhf_lib.landscape import (
     Trail,
     dice,
     into_budget,
+    kl_between,
     kl_of_walks,
     kl_tube,
     mean_path,
@@ -208,3 +209,33 @@ def test_arguments_out_of_range_are_refused():
         tube_radii(3, 1.0, 0.2, schedule="never")
     with pytest.raises(ValueError, match="trail"):
         kl_tube(scene("one hill").walker, (0.0, 0.0), 3, 0.1)
+
+
+def test_kl_between_two_walkers_by_hand():
+    """[LS-7]: 0.3 further east on each step, sigma 0.2: 0.09 / 0.08 nats a step; to itself 0."""
+    land = scene("trail")
+    east = land.walker.with_weights(numbers(0.3, 0.0).expand(81, 2))
+    walks = walk(east, land.start, T, 3)
+    expected = torch.full((3, T), 0.09 / 0.08, dtype=torch.float64)
+    torch.testing.assert_close(kl_between(east, land.walker, walks), expected)
+    assert kl_between(east, east, walks).abs().max() == 0
+    torch.testing.assert_close(kl_between(east, east.baseline(), walks), kl_of_walks(east, walks))
+    with pytest.raises(ValueError, match="sigma"):
+        kl_between(east, land.walker.with_sigma(0.3), walks)
+
+
+@pytest.mark.parametrize("pull", (0.0, 0.25, 1.0))
+def test_nats_add_up_whatever_the_pull(pull):
+    """[LS-7]: the distance levels off with a pull, the KL of a walk is T eps with any."""
+    away = step_radius(0.05, SIGMA) * numbers(0.6, 0.8)
+    spender = line(pull).with_weights(away.expand(81, 2))
+    total = kl_of_walks(spender, walk(spender, (-2.0, 0.0), T, 5)).sum(1)
+    torch.testing.assert_close(total, torch.full((5,), T * 0.05, dtype=torch.float64))
+
+
+def test_most_walks_of_the_baseline_itself_leave_a_narrow_tube():
+    """The tube bounds mean paths; the dice scatter single walks more widely than 0.3 nats reach."""
+    land = scene("trail")
+    own = walk(land.walker, land.start, T, 500, 1).states
+    shares = [kl_tube(land.walker, land.start, T, e).leaving(own).double().mean() for e in (0.3, 3)]
+    assert shares[0] > 0.9 and shares[1] < 0.2

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ...landscape import EXTENT, Terrain, Tube, compass, mean_path, surface_of, tube_mesh
-from ...plots.style import COLOURS, INK, WIDTH, figure, use_workbook_style
+from ...plots.style import COLOURS, CYCLE, INK, WIDTH, figure, use_workbook_style
 from ...plots.surface import ALTITUDE, VALUE, VIEW, WALKERS, draw_grid, scene_3d
 
 
@@ -220,6 +220,42 @@ def draw_tube(axis, tube: Tube, terrain: Terrain, colour: str = "#FFFFFF") -> No
         axis.plot(*points.numpy().T, z, color="white", lw=1.1, zorder=4)
 
 
+def plot_fog(terrain: Terrain, tube: Tube, fog: Tube, walks, outside: dict[float, float]):
+    """What a budget bounds and what dice do: a tube, a wider fog around the same path, walks of the baseline. Returns the figure.
+
+    walks (B, T + 1, 2). outside: nats a step -> share of the baseline's walks that leave the tube of that budget.
+    """
+    fig, (left, right) = figure(1, 2, height=3.6, width=WIDTH + 0.8, width_ratios=(1.3, 1))
+    draw_map(left, terrain.altitude)
+    one, other = (wall.numpy() for wall in fog.walls())
+    left.fill(
+        *np.concatenate((one, other[::-1])).T,
+        color="white",
+        alpha=0.35,
+        lw=0,
+        label="95 of 100 walks",
+    )
+    for path in walks:
+        left.plot(*path.numpy().T, color="white", lw=0.6, alpha=0.6)
+    for wall, label in zip(tube.walls(), ("wall of the tube", None), strict=True):
+        left.plot(*wall.numpy().T, color=WALKERS["tubed"], lw=2, ls="--", label=label)
+    left.plot(*tube.path.numpy().T, color=WALKERS["baseline"], lw=2.2, label="mean path")
+    left.set(title="walks of the baseline itself", xlabel="", ylabel="", xticks=[], yticks=[])
+    left.legend(loc="lower center", fontsize=7.5, frameon=True)
+    _draw_shares(right, outside)
+    return fig
+
+
+def _draw_shares(axis, outside: dict[float, float]) -> None:
+    places = np.arange(len(outside))
+    axis.bar(places, list(outside.values()), color=WALKERS["baseline"])
+    for place, share in zip(places, outside.values(), strict=True):
+        axis.text(place, share + 0.01, f"{share:.0%}", ha="center", va="bottom", fontsize=8)
+    axis.set_xticks(places, [f"{nats:g}" for nats in outside])
+    axis.set(xlabel="budget of the tube (nats a step)", ylim=(0, 1.1), yticks=(0, 0.5, 1))
+    axis.set_title("share of them that ever leaves")
+
+
 def plot_radii(radii: dict[str, torch.Tensor], bound: torch.Tensor | None = None):
     """Radii of tubes over the steps: label -> (T + 1,). bound: the most that any split reaches. Returns the figure."""
     fig, axis = figure(height=3.0, width=5.8)
@@ -340,18 +376,22 @@ def _draw_curves(axis, history, title: str, colour: str, mirage) -> None:
     axis.legend(loc="best")
 
 
-def plot_budgets(budgets: Sequence[float | None], learned: Sequence):
-    """Proxy and gold at the end against the budget of the tube; None, no tube, stands at the right. Returns the figure."""
-    fig, axis = figure(height=3.2, width=6.2)
+def plot_budgets(budgets: Sequence[float | None], learned: Sequence, bands: dict | None = None):
+    """Proxy and gold at the end against the budget of the tube; None, no tube, stands at the right. Returns the figure.
+
+    bands: 'gold' and 'proxy' -> 'low' and 'high' over the stored seeds, a value a budget, drawn behind.
+    """
+    fig, axis = figure(height=3.4, width=6.4)
     places = np.arange(len(budgets))
     for name in ("proxy", "gold"):
+        if bands:
+            band = bands[name]["low"], bands[name]["high"]
+            axis.fill_between(places, *band, color=COLOURS[name], alpha=0.18, lw=0)
         ends = [run.history.last(name) for run in learned]
         axis.plot(places, ends, "o-", color=COLOURS[name], lw=2.2, ms=5, label=name)
     start = learned[0].history.series("gold")[0]
     axis.axhline(start, color=COLOURS["neutral"], lw=0.9, ls=":")
-    axis.text(
-        places[-1], start, "baseline", ha="right", va="bottom", fontsize=8, color=COLOURS["neutral"]
-    )
+    axis.text(0, start, "gold of the baseline", va="top", fontsize=8, color=COLOURS["neutral"])
     axis.set_xticks(places, ["no tube" if b is None else f"{b:g}" for b in budgets])
     axis.set(
         xlabel="KL budget of the tube (nats a step)", ylabel="mean altitude of a step at the end"
@@ -360,12 +400,19 @@ def plot_budgets(budgets: Sequence[float | None], learned: Sequence):
     return fig
 
 
-def plot_trust(distances, errors: dict[str, torch.Tensor], radius: float):
-    """Error of the proxy by distance from the path: label -> (len(distances),). Returns the figure."""
-    fig, axis = figure(height=2.8, width=5.8)
+def plot_trust(distances, errors: dict, radius: float, bands: dict | None = None):
+    """Error of the proxy by distance from the path: comparisons -> (len(distances),). Returns the figure.
+
+    bands: comparisons, as text -> 'low' and 'high' over the stored seeds, drawn behind.
+    """
+    fig, axis = figure(height=3.0, width=6.2)
     axis.axvspan(0, radius, color=COLOURS["good"], alpha=0.12, lw=0)
-    for label, error in errors.items():
-        axis.plot(distances, error, "o-", ms=4, lw=2, label=label)
+    for (count, error), colour in zip(errors.items(), CYCLE, strict=False):
+        if bands:
+            low, high = (bands[str(count)][end] for end in ("low", "high"))
+            axis.fill_between(distances, low, high, color=colour, alpha=0.15, lw=0)
+        label = f"{count:,} comparisons"
+        axis.plot(distances, error, "o-", ms=4, lw=2, color=colour, label=label)
     axis.text(radius / 2, axis.get_ylim()[1] * 0.96, "compared\nhere", ha="center", va="top", fontsize=8,
               color=COLOURS["good"])  # fmt: skip
     axis.set(xlabel="distance from the path", ylabel="error (altitude)", ylim=(0, None))

@@ -7,7 +7,9 @@ import torch
 
 from rlhf_lib.landscape import (
     MirageSettings,
+    Tube,
     kl_tube,
+    noise_spread,
     rose,
     run_mirage,
     scene,
@@ -122,7 +124,31 @@ def test_mirage_shows_both_rewards_of_both_walkers(mirage):
         for line in fig.axes[0].lines
         if len(line.get_ydata()) == 2
     )
-    drawn(figures.plot_trust([0, 1, 2], {"400": torch.tensor([0.1, 0.5, 2.0])}, 0.6))
+
+
+def test_bands_of_the_stored_seeds_stand_behind_errors_and_budgets(mirage):
+    low, high = [0.0, 0.2, 1.0], [0.2, 0.7, 3.0]
+    errors = {400: torch.tensor([0.1, 0.5, 2.0])}
+    fig = drawn(figures.plot_trust([0, 1, 2], errors, 0.6, {"400": {"low": low, "high": high}}))
+    assert fig.axes[0].get_legend_handles_labels()[1] == ["400 comparisons"]
+    corners = fig.axes[0].collections[0].get_paths()[0].vertices
+    assert {1.0, 3.0} <= set(corners[corners[:, 0] == 2][:, 1])
+    ends = {name: {"low": [0.0, -2.0], "high": [1.0, 5.0]} for name in ("gold", "proxy")}
+    fig = drawn(figures.plot_budgets((0.1, None), [mirage.tubed, mirage.free], ends))
+    assert len(fig.axes[0].collections) == 2
+    assert [label.get_text() for label in fig.axes[0].get_xticklabels()] == ["0.1", "no tube"]
+
+
+def test_fog_shows_tube_and_dice_and_the_share_outside():
+    land = scene("trail")
+    walls = kl_tube(land.walker, land.start, land.horizon, 0.3)
+    fog = Tube(walls.path, 2.45 * noise_spread(land.horizon, 0.2, 0.25))
+    own = walk(land.walker, land.start, land.horizon, 5).states
+    fig = drawn(figures.plot_fog(land.terrain, walls, fog, own, {0.3: 0.98, 3.0: 0.04}))
+    left, right = fig.axes
+    assert sum(len(line.get_xdata()) == land.horizon + 1 for line in left.lines) == 5 + 2 + 1
+    assert [bar.get_height() for bar in right.patches] == [0.98, 0.04]
+    assert {"98%", "4%"} <= {text.get_text() for text in right.texts}
 
 
 def test_recovered_terrain():
