@@ -17,6 +17,7 @@ import math
 import torch
 
 from rlhf_lib import set_seed
+from rlhf_lib.exercises import predict
 
 set_seed(0)
 
@@ -226,7 +227,7 @@ look_ahead_lab()
 # Now there is an old policy, the *baseline*, that is known to work. Its path is drawn on the map. We want a better policy, but not one that strays so far that nobody knows what it will find. What does "stay near the baseline" mean?
 #
 # The *KL divergence* (Kullback and Leibler) says how far one policy is from another: draw steps from the first, and ask how much likelier they are under the first than under the second. The mean of the logarithm of that ratio is the KL. With natural logarithms its unit is the *nat*: 0 nats means the same policy, and
-# at 1 nat a typical step is $e \approx 2.7$ times likelier under the first. For two Gaussians with the same $\sigma$ and means that are $d$ apart it is
+# 1 nat means that a step is, on (geometric) average, $e \approx 2.7$ times likelier under the first. For two Gaussians with the same $\sigma$ and means that are $d$ apart it is
 #
 # $$\mathrm{KL} = \frac{\lVert d\rVert^2}{2\sigma^2} \qquad\text{hence}\qquad \mathrm{KL} \le \varepsilon \iff \lVert d\rVert \le \sigma\sqrt{2\varepsilon} \qquad \text{[LS-7]}$$
 #
@@ -287,9 +288,16 @@ print(f"the spender is at {reached.min():.6f} to {reached.max():.6f} of it all a
 #
 # ### The tube of choice and the fog of the dice
 #
-# Single walks are another matter. The dice throw each step about 0.2 to either side, whatever the policy chooses. **Predict:** of the *baseline's own* walks, which share ever leaves the tube of 0.3 nats?
+# Single walks are another matter. The dice throw each step about 0.2 to either side, whatever the policy chooses.
 
-# %%
+# %% tags=["predict"]
+guess = predict(
+    "Which share of the baseline's own walks ever leaves the tube of 0.3 nats?",
+    {"few": "less than one in ten", "half": "about half", "most": "more than nine in ten"},
+)
+guess
+
+# %% tags=["predicted"]
 from rlhf_lib.landscape import Tube, noise_spread
 from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_fog
 
@@ -300,9 +308,10 @@ for nats in (0.01, 0.1, 0.3, 0.5, 1.0, 2.0, 3.0):
     outside[nats] = tube.leaving(own).double().mean().item()
 fog = Tube(walls.path, 2.45 * noise_spread(land.horizon, 0.2, pull=0.25))  # holds 95 in 100 walks
 plot_fog(land.terrain, walls, fog, own[:40], outside);
+guess.reveal("most" if outside[0.3] > 0.9 else "half" if outside[0.3] > 0.1 else "few")
 
 # %% [markdown]
-# Nearly all of them. The pale fog is where 95 of 100 baseline walks are at any one moment, and it is wider than the tube. So keep two widths apart:
+# The pale fog is where 95 of 100 baseline walks are at any one moment, and it is wider than the tube. So keep two widths apart:
 #
 # - the **tube** bounds what a policy can *choose*: where its average path goes, compared with the baseline's on the same dice;
 # - the **fog** is what chance adds to any policy, the old one too. A budget cannot remove it.
@@ -403,7 +412,7 @@ tied = {label: learn(land.walker, altitude, land.start, WalkSettings(updates=24,
         for label, how in ropes.items()}  # fmt: skip
 
 
-def nats(run, after, before):
+def nats_between(run, after, before):
     """Mean KL of a step between a run's policies after two numbers of updates."""
     now, then = (land.walker.with_weights(run.weights[i]) for i in (after, before))
     return kl_between(now, then, walk(now, land.start, T, n=64, seed=after)).mean().item()
@@ -414,8 +423,8 @@ from rlhf_lib.plots import figure
 updates, far = range(1, 25), {}
 fig, (left, right) = figure(1, 2, height=2.9)
 for label, run in tied.items():
-    left.plot(updates, [nats(run, i, i - 1) for i in updates], lw=2, label=label)
-    far[label] = [nats(run, i, 0) for i in updates]
+    left.plot(updates, [nats_between(run, i, i - 1) for i in updates], lw=2, label=label)
+    far[label] = [nats_between(run, i, 0) for i in updates]
     right.plot(updates, far[label], lw=2)
 left.set(xlabel="update", ylabel="nats a step", ylim=(0, None), title="from the policy before")
 right.set(xlabel="update", ylabel="nats a step", ylim=(0, None), title="from the baseline")
@@ -477,9 +486,16 @@ plot_mirage(seen, stored);
 # White dots: compared points. Grey: the baseline. Orange: no tube. Green: in the tube. The reward model has seen only the slope and believes that it goes on. The orange walker climbs a summit that is not there, and lands in the swamp: the proxy rises to the end, gold rises and falls. The shaded
 # bands are gold on the stored seeds, each with its own labels, reward model and dice.
 #
-# **This is what the KL constraint is for.** It does not make the reward model better, and it knows nothing about the terrain. It keeps the walker where the proxy was compared with the truth. **Predict** gold at the end against the width of the tube.
+# **This is what the KL constraint is for.** It does not make the reward model better, and it knows nothing about the terrain. It keeps the walker where the proxy was compared with the truth.
 
-# %%
+# %% tags=["predict"]
+guess = predict(
+    "With which tube does the gold of the walker that climbs the proxy end highest?",
+    {"tight": "the tightest, 0.01 nats a step", "middle": "one in between", "none": "no tube"},
+)
+guess
+
+# %% tags=["predicted"]
 from rlhf_lib.landscape import budget_curve
 from rlhf_lib.workbook.ch02_reward_landscape.figures import plot_budgets
 
@@ -487,9 +503,12 @@ known = {1.0: seen.tubed, None: seen.free}  # the two from above
 others = [budget for budget in BUDGETS if budget not in known]
 runs = dict(zip(others, budget_curve(seen.settings, land, seen.proxy.altitude, others), strict=True))
 plot_budgets(BUDGETS, [(known | runs)[budget] for budget in BUDGETS], stored["ends"]);
+golds = {budget: run.history.last("gold") for budget, run in (known | runs).items()}
+best = max(golds, key=golds.get)
+guess.reveal({BUDGETS[0]: "tight", None: "none"}.get(best, "middle"))
 
 # %% [markdown]
-# A hump. Too tight, and nothing is gained. Between 1 and 3 nats gold is highest. With 10 nats and more the walls lie beyond the crest, and the walker ends in the swamp, as it does without a tube. The proxy cannot tell you where the top of the hump is: its own curve only rises. To find it, somebody has to look at gold
+# A hump. Too tight, and nothing is gained. Between 1 and 3 nats gold is highest. With 10 nats and more the walls lie beyond the crest, and the walker ends below the baseline, as it does without a tube. The proxy cannot tell you where the top of the hump is: its own curve only rises. To find it, somebody has to look at gold
 # again.
 #
 # ### Is it always so?
@@ -504,7 +523,7 @@ for seed, ends in bumps.items():
     print("seed {}: baseline {baseline:.2f}   no tube {free:.2f}   tube of 1 nat {tubed:.2f}".format(seed, **ends))
 
 # %% [markdown]
-# BUMPS_TEXT
+# Such a proxy lures nobody far away. Even without a tube every walker ends above its baseline: on three of the five seeds above the walker in the tube, on two below it. Regularization is an insurance against errors that you cannot see; what it is worth depends on how your reward model is wrong where it was never asked.
 
 # %% [markdown] tags=["lab"]
 # **Lab: the mirage.** Comparisons, noise, radius, β and budget; the proxy is refitted and both walkers are trained again as you go.

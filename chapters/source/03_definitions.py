@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
+from rlhf_lib.exercises import predict
 from rlhf_lib.plots import figure
 from rlhf_lib.workbook.ch03_definitions.figures import plot_next_token
 
@@ -67,7 +68,7 @@ print("\ntoken ids", tuple(ids.shape), ids[0].tolist())
 # %% [markdown]
 # ## 3. From tokens to hidden states
 #
-# Each id picks a row of a table, its **embedding**: $H$ numbers. Then each layer adds something to that row, looking at the tokens before it (attention) and at the row itself (an MLP). What comes out at the end is the **hidden state** of each token, (B, T, H).
+# Each id picks a row of a table, its **embedding**: $H$ numbers. Then each layer adds something to that row, looking at the tokens before it (*attention*) and at the row itself (a small network of its own, an *MLP*). What comes out at the end is the **hidden state** of each token. Its shape is (B, T, H): B texts in a batch, T tokens, H numbers for each. V will be the size of the vocabulary.
 
 # %%
 from rlhf_lib.workbook.ch03_definitions.figures import plot_states
@@ -78,7 +79,7 @@ shown = {"embeddings": states[0][0], "after layer 2": states[2][0], "hidden stat
 plot_states(tokens, shown);
 
 # %% [markdown]
-# Orange is negative, blue positive. The three line ends ↵ have the same embedding, for an embedding knows nothing of its surroundings. In the last panel they differ: each has read other tokens.
+# Orange is negative, blue positive. The three line ends ↵ have the same embedding, because an embedding knows nothing of its surroundings. In the last panel they differ: each has read other tokens.
 #
 # "Decoder-only" and "autoregressive" mean that information flows one way. **Predict:** we replace "tiger" in the request by "lion". At which tokens will the hidden state change?
 
@@ -91,7 +92,7 @@ axis.set_xticks(range(len(tokens)), [repr(t)[1:-1] for t in tokens], rotation=60
 axis.set(ylabel="change of the hidden state", title="“tiger” → “lion”");
 
 # %% [markdown]
-# Nothing before it, everything after it. That is why one pass over a text gives the predictions at *all* its positions, and why a model can be trained on all of them at once.
+# Nowhere before it, everywhere from it on. That is why one pass over a text gives the predictions at *all* its positions, and why a model can be trained on all of them at once.
 
 # %% [markdown]
 # ## 4. The LM head: from a hidden state to probabilities
@@ -122,10 +123,10 @@ for depth, state in enumerate(states[:-1]):
 plot_next_token(decode, {name: early[name] for name in list(early)[1:]}, count=5, height=2.0);
 
 # %% [markdown]
-# Not here. After layers 1 and 2 the head reads digits and dashes, after layer 3 the right token leads with little, and only layer 4 makes the bet. The head was trained on the last layer's states alone, so what it reads earlier need not mean anything. In models with dozens of layers the bet often does take shape
+# Not here. After layers 1 and 2 the head reads digits and dashes, after layer 3 the later favourite leads by little, and only layer 4 makes the bet. The head was trained on the last layer's states alone, so what it reads earlier need not mean anything. In models with dozens of layers the bet often does take shape
 # gradually; four layers leave no room for that.
 #
-# `pocket-base` and `pocket-sft` have the same architecture and other weights. **Predict:** what does the base model, which has only read documents, expect after “assistant”?
+# `pocket-base` and `pocket-sft` have the same architecture and different weights. **Predict:** what does the base model, which has only read documents, expect after “assistant”?
 
 # %%
 bets = {p.name: next_token_logits(p, request).softmax(-1) for p in (base, sft)}
@@ -238,9 +239,17 @@ print("outside of the ten likeliest:", {name: f"{tail:.0%}" for name, tail in ta
 # %% [markdown]
 # Temperature reaches every token. At 2 the long tail of hundreds of rare tokens has much of the probability together, though each has little. The cuts take that tail away and leave the rest in proportion.
 #
-# What does that do to whole answers? Four of them to each of 96 held-out requests, scored by the *gold* utility: PocketWorld knows what a good answer is, and gives 1 point to a short and true one. **Predict:** which way of drawing gives the best answers, and is it the one to train at?
+# What does that do to whole answers? Four of them to each of 96 held-out requests, scored by the *gold* utility: PocketWorld knows what a good answer is, and gives 1 point to a short and true one. Is the way that gives the best answers the one to train with?
 
-# %%
+# %% tags=["predict"]
+guess = predict(
+    "Which way of drawing gives the best answers?",
+    {"cold": "cold: temperature 0 or 0.5", "as it is": "temperature 1", "hot": "temperature 1.5",
+     "cut": "temperature 1 without the tail (top-p 0.8)"},
+)  # fmt: skip
+guess
+
+# %% tags=["predicted"]
 from rlhf_lib.experiments.stored import band
 from rlhf_lib.workbook.ch03_definitions.experiments import temperatures
 
@@ -249,9 +258,13 @@ for name, now in drawn_ways.items():
     numbers = "gold {gold:+.2f}   different answers of 4: {different:.1f}   that end: {ended:4.0%}".format(**now)
     low, high = (stored[name]["gold"][end] for end in ("low", "high"))
     print(f"{name:17s} {numbers}   (gold, five draws: {low:+.2f} to {high:+.2f})")
+best = max(drawn_ways, key=lambda name: drawn_ways[name]["gold"])
+guess.reveal({"τ = 1": "as it is", "τ = 1.5": "hot", "τ = 1, top-p 0.8": "cut"}.get(best, "cold"))
 
 # %% [markdown]
-# COLD_TEXT To *use* a model you may take it cold. To *train* it by reinforcement you need variety: what is never drawn cannot be reinforced. And you draw at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A rollout keeps both: `logp` of the model and `sampler_logp` of what
+# The coldest answers are the best, and at temperature 0 there is only one to a request. At 0.5 they are about as good, and most of the four differ. Hot ones all differ and fall apart. Cutting the tail off at temperature 1 repairs much of what the tail does, not all.
+#
+# To *use* a model you may take it cold. To *train* it by reinforcement you need variety: what is never drawn cannot be reinforced. And you draw at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A rollout keeps both: `logp` of the model and `sampler_logp` of what
 # was drawn from.
 
 # %% [markdown] tags=["lab"]
@@ -312,7 +325,7 @@ for policy in models:
     print(f"{policy.name:15s} {numbers}   {drawn.texts[4][:40]!r}")
 
 # %% [markdown]
-# Forty steps teach it to answer and to stop. Good answers take longer: `pocket-sft` has seen SFT_SEEN demonstrations.
+# Forty steps teach it to answer and to stop. Good answers take longer: `pocket-sft` has seen 16,000 demonstrations.
 #
 # **If your curve looks wrong**
 #

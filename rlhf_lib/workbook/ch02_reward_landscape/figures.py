@@ -241,7 +241,7 @@ def plot_fog(terrain: Terrain, tube: Tube, fog: Tube, walks, outside: dict[float
         left.plot(*wall.numpy().T, color=WALKERS["tubed"], lw=2, ls="--", label=label)
     left.plot(*tube.path.numpy().T, color=WALKERS["baseline"], lw=2.2, label="mean path")
     left.set(title="walks of the baseline itself", xlabel="", ylabel="", xticks=[], yticks=[])
-    left.legend(loc="lower center", fontsize=7.5, frameon=True)
+    left.legend(loc="upper center", bbox_to_anchor=(0.5, 0.0), ncol=3, fontsize=7.5)
     _draw_shares(right, outside)
     return fig
 
