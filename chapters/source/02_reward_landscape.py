@@ -647,7 +647,10 @@ plane = load_plane()
 plot_plane(plane);
 
 # %% [markdown]
-# PLANE_TEXT
+# The pink line is the real run, projected onto the plane and drawn at the gold of its own weights. It climbs, stays on a broad top for some twenty updates, then turns aside and goes down. The proxy (lower left) rises with the run from start to end, and flattens out on a height where gold is already far down: it has
+# no summit where gold has one.
+#
+# What also rises is the KL (lower right), and anybody can measure it without knowing gold. But a number of nats is not a place. Follow the plane to the right instead of up ($a$ above 1, $b$ below 0): the KL grows there too, and gold stays high. The rope says how far you are from home, not whether the ground is good there.
 
 # %%
 for name, at in plane.checkpoints.items():
@@ -747,6 +750,20 @@ def solution_tube_radius(t, budget, sigma, pull):
 # %% tags=["solution"]
 def solution_penalised_rewards(rewards, logp, base_logp, beta):
     return rewards - beta * (logp - base_logp)
+
+# %% [markdown] tags=["exercise"]
+# {exercise: my_budget}
+#
+# Section 7 again, with a quarter of the labels. On the scene "mirage", for each of three seeds: fit a proxy to 100 comparisons, let one walker climb it in each tube, and note the *gold* after the last update. A run takes about half a second.
+
+# %% tags=["solution"]
+solution_budget = {"0.1": [], "1": [], "10": []}
+for seed in range(3):
+    settings, land = MirageSettings(comparisons=100, seed=seed), scene("mirage")
+    _, proxy = learned_proxy(settings, land)
+    for key, run in zip(solution_budget, budget_curve(settings, land, proxy.altitude, (0.1, 1.0, 10.0)), strict=True):
+        solution_budget[key].append(run.history.last("gold"))
+solution_budget_choice = "1"
 
 # %% [markdown]
 # ## 11. What this chapter claimed
