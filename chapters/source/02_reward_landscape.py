@@ -332,7 +332,7 @@ radii["even, with a pull of 1/4"] = tube_radii(T, total, 0.2, pull=0.25, schedul
 plot_radii(radii, bound=widest_radii(T, total, 0.2));
 
 # %% [markdown]
-# With a pull the *distance* levels off (the lowest curve). **Predict:** does the KL of the walk level off too? The spender from above, on three baselines that differ in their pull:
+# With a pull the *distance* levels off (the flat curve). **Predict:** does the KL of the walk level off too? The spender from above, on three baselines that differ in their pull:
 
 # %%
 from rlhf_lib.landscape import Trail, resting_walker
@@ -647,7 +647,7 @@ plane = load_plane()
 plot_plane(plane);
 
 # %% [markdown]
-# The pink line is the real run, projected onto the plane and drawn at the gold of its own weights. It climbs, stays on a broad top for some twenty updates, then turns aside and goes down. The proxy (lower left) rises with the run from start to end, and flattens out on a height where gold is already far down: it has
+# The pink line is the real run, projected onto the plane and drawn at the gold of its own weights. It climbs, crosses a broad top, then turns aside and goes down. The proxy (lower left) rises with the run from start to end, and flattens out on a height where gold is already far down: it has
 # no summit where gold has one.
 #
 # What also rises is the KL (lower right), and anybody can measure it without knowing gold. But a number of nats is not a place. Follow the plane to the right instead of up ($a$ above 1, $b$ below 0): the KL grows there too, and gold stays high. The rope says how far you are from home, not whether the ground is good there.

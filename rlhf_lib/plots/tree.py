@@ -39,7 +39,7 @@ def plot_token_tree(tree, title: str = "", value: str = "value: mean gold from h
     axis.set_xlim(-0.4, max(n.x for n in tree.nodes) + 1.1)
     axis.spines["left"].set_visible(False)
     axis.grid(False)
-    label = f"{value}\n(line: the prompt, {root:+.2f})"
+    label = f"{value}\n(line: the prompt, {round(root, 2) + 0.0:+.2f})"
     bar = fig.colorbar(dots, ax=axis, label=label, shrink=0.9, pad=0.01)
     bar.ax.axhline(root, color=INK, lw=1.2)
     return fig

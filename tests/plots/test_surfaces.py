@@ -47,6 +47,9 @@ def test_trees_name_their_tokens_and_values():
     fig = drawn(plots.plot_token_tree(TokenTree("?", nodes), "a prompt"))
     texts = [text.get_text() for text in fig.axes[0].texts]
     assert {"the prompt", "leaves", "(end)", "+0.9", "-1.0"} <= set(texts)
+    bar = fig.axes[1]
+    assert "the prompt, +0.10" in bar.get_ylabel(), "blue and orange are about the prompt's value"
+    assert any(np.allclose(line.get_ydata(), 0.1) for line in bar.lines)
 
 
 def test_surfaces_are_cut_at_their_limits():

@@ -23,6 +23,7 @@ budget = Decide(
         "A loop over three seeds, with `MirageSettings(comparisons=100, seed=seed)`; "
         "`run.history.last('gold')` goes into the list of the run's budget.",
     ),
+    usual="1",
     lesson="Far from the path the proxy is worse than before, near it still good. So the same middle tube "
     "is best. A walker with 10 nats lands in the swamp.",
 )

@@ -228,13 +228,8 @@ def plot_fog(terrain: Terrain, tube: Tube, fog: Tube, walks, outside: dict[float
     fig, (left, right) = figure(1, 2, height=3.6, width=WIDTH + 0.8, width_ratios=(1.3, 1))
     draw_map(left, terrain.altitude)
     one, other = (wall.numpy() for wall in fog.walls())
-    left.fill(
-        *np.concatenate((one, other[::-1])).T,
-        color="white",
-        alpha=0.35,
-        lw=0,
-        label="95 of 100 walks",
-    )
+    cloud = {"facecolor": (1, 1, 1, 0.35), "edgecolor": "0.4", "lw": 0.6}
+    left.fill(*np.concatenate((one, other[::-1])).T, **cloud, label="95 of 100 walks")
     for path in walks:
         left.plot(*path.numpy().T, color="white", lw=0.6, alpha=0.6)
     for wall, label in zip(tube.walls(), ("wall of the tube", None), strict=True):
