@@ -596,7 +596,7 @@ rows = {"KL(sft ‖ base)": (words, exact_kl(z_now, z_before).tolist()),
 plot_token_strip(rows, "nats", highest=6);
 
 # %% [markdown]
-# The models differ most where an answer begins and where it ends. In between, the base model had learned the facts already. Added up over the tokens this is the KL of section 5 of chapter 02: it is the *answer* that pays, token by token.
+# The models differ most where an answer begins and where it ends. In between, the base model had learned the facts already. Add these numbers up over the tokens, average over answers of the fine-tuned model, and you have the KL of an answer: nats add up (chapter 02, section 5).
 
 # %% [markdown]
 # ## 11. Exercises

@@ -162,6 +162,7 @@ class Exercise:
                     return Verdict(WRONG, message, failure)
         return None
 
+    @torch.enable_grad()  # a chapter that only looks at a model may have switched gradients off
     def _gradients(self, function: Callable, case: tuple) -> dict[str, Tensor] | None:
         """{argument: gradient of the result's sum, each entry with another weight}; None if cut off."""
         arguments = self.arguments(copy.deepcopy(case))

@@ -129,6 +129,13 @@ def test_a_gradient_that_reaches_one_input_too_few_is_wrong():
     assert verdict.status == WRONG and "gradient comes back to `pr`" in verdict.message
 
 
+def test_gradients_are_compared_where_a_chapter_has_switched_them_off():
+    """Chapter 03 only looks at a model: a right answer there is not 'cut off'."""
+    with torch.no_grad():
+        assert LOSS.check(right_loss).status == RIGHT
+        assert "nothing would learn" in LOSS.check(lambda c, r: right_loss(c, r).detach()).message
+
+
 def test_a_bent_gradient_is_wrong_and_shown():
     """Half of the loss detached: the value stays, and the gradient is half as long."""
 
