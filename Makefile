@@ -9,6 +9,8 @@ BENCH := .venv-bench
 LAB := --LabApp.news_url= --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate
 LAB += --LabApp.default_url=/lab/tree/chapters/00_start_here.ipynb
 LAB += $(if $(filter 0,$(shell id -u)),--allow-root)
+# text of a comfortable width, by chapters/custom/custom.css; WIDE=1 leaves the page as it is
+LAB += $(if $(WIDE),,--LabApp.custom_css=True --ServerApp.tornado_settings='{"static_custom_path": ["$(CURDIR)/chapters/custom"]}')
 OLD := Python 3.11 or later is needed; this is {}. Name another one: make PYTHON=python3.12 ...
 NOVENV := could not make a virtual environment; on Debian and Ubuntu: apt install python3-venv
 

@@ -37,9 +37,7 @@ MADE = {"stub", "check", "solution"}
 CHECKED = re.compile(r"exercise\(\"(\w+)\"\)\.(check|check_solution)\(")
 TASK = re.compile(r"\{exercise: (\w+)\}\s*")
 WIDGET = "application/vnd.jupyter.widget-view+json"
-LAB_NOTE = (
-    "(an interactive lab: run this cell to use it; a still picture of the same stands nearby)"
-)
+LAB_NOTE = "(an interactive widget: run this cell to use it)"
 
 
 def chapters() -> dict[str, dict]:
@@ -215,11 +213,18 @@ def tidy(notebook: nbformat.NotebookNode, name: str) -> None:
         cell["id"] = f"{name[:2]}-{number:03d}"
         for volatile in ("execution", "lines_to_next_cell"):
             cell.metadata.pop(volatile, None)
+        if any(has_still(output) for output in cell.get("outputs", [])):
+            cell.outputs = [o for o in cell.outputs if WIDGET not in o.get("data", {})]
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if data.pop(WIDGET, None) and "text/html" not in data:
                 data["text/plain"] = LAB_NOTE
             output.get("metadata", {}).pop(WIDGET, None)
+
+
+def has_still(output: dict) -> bool:
+    """Whether an output is the still picture of a lab, which then stands in place of the live one."""
+    return "rlhf-still" in "".join(output.get("data", {}).get("text/html", ""))
 
 
 def record(name: str, **measured: float) -> None:

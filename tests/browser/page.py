@@ -97,12 +97,14 @@ class Page:
         self.page.locator(CELL).nth(self.places.index(name)).locator(".cm-content").click()
         start = time.monotonic()
         self.page.keyboard.press("Shift+Enter")
+        drawn = f"probe.ready({graphs}, {scenes})"
         try:
-            self.page.wait_for_function(f"probe.ready({graphs}, {scenes})")
-        except Exception as error:
-            self.page.screenshot(path=PICTURES / f"{name}-failed.png")
-            shown = self.page.locator(".jp-OutputArea").all_inner_texts()
-            raise AssertionError(f"the lab was not drawn; the cells show: {shown}") from error
+            self.page.wait_for_function(f"{drawn} || probe.complaints().length > 0")
+        finally:
+            if not self.page.evaluate(drawn):
+                self.page.screenshot(path=PICTURES / f"{name}-failed.png")
+        complaints = self.page.evaluate("probe.complaints()")
+        assert not complaints, f"the lab was not drawn; its cell says: {complaints}"
         seconds = time.monotonic() - start
         self.page.evaluate("probe.watch()")
         self.settle()

@@ -50,8 +50,9 @@ window.probe = {
       (graph) => graph.data && graph.data.length && graph.querySelector(".main-svg .xaxislayer-above *, .main-svg .traces *"),
     );
     const whole = probe.scenes(lab).filter(({ K3DInstance, model }) => {
-      const [there, wanted] = [K3DInstance.getWorld().ObjectsById, model.get("object_ids")];
-      return wanted.length && wanted.every((id) => there[id]);
+      const { ObjectsById, renderer } = K3DInstance.getWorld();
+      const wanted = model.get("object_ids");
+      return wanted.length && wanted.every((id) => ObjectsById[id]) && renderer.info.memory.geometries > 5; // they are counted when drawn
     });
     return drawn.length >= graphs && whole.length >= scenes;
   },
@@ -64,6 +65,12 @@ window.probe = {
       lab.querySelector(".rlhf-lab-sentence").innerText.length > 10 &&
       probe.complete(lab, graphs, scenes)
     );
+  },
+
+  // what the cells say instead of drawing
+  complaints() {
+    return [...document.querySelectorAll("[data-mime-type='application/vnd.jupyter.error'], [data-mime-type$='stderr']")]
+      .map((output) => output.innerText);
   },
 
   // nothing is on its way: the kernel has answered twice (a slider sends its last value when the kernel has taken
@@ -135,7 +142,8 @@ window.probe = {
 
   // where the camera of the 3-D picture is
   camera() {
-    return Array.from(probe.scenes()[0].K3DInstance.getWorld().controls.getCameraArray());
+    const places = probe.scenes()[0].K3DInstance.getWorld().controls.getCameraArray();
+    return Array.from(places, (place) => Math.round(place * 1e6) / 1e6);
   },
 
   // name of a trace or an object -> a digest of its data

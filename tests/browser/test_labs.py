@@ -87,7 +87,7 @@ def test_a_screen_reader_is_told_values_names_and_what_is_seen(lab):
 
 VALUES = """[...probe.lab().querySelectorAll(".noUi-handle")].map((handle) =>
   [handle.ariaValueText, handle.closest(".widget-inline-hbox").querySelector(".widget-readout").innerText.trim()])"""
-NAMES = """[...probe.lab().querySelectorAll("button")].map((button) => button.ariaLabel || button.innerText.trim())"""
+NAMES = """[...probe.lab().querySelectorAll("button")].filter((button) => button.offsetParent).map((button) => button.ariaLabel || button.innerText.trim())"""
 PICTURES_IN_WORDS = """[...probe.lab().querySelectorAll(".js-plotly-plot, .k3d-target")].map((picture) =>
   [picture.getAttribute("role"), picture.ariaLabel])"""
 

@@ -94,7 +94,7 @@ def grid_controls(grid: RunGrid) -> dict:
     }
     steps = [int(step) for step in start.step]
     tooltip = "the step whose answers stand below; or point at a curve"
-    return {**controls, "step": choice("step", steps, steps[start.peak], tooltip)}
+    return {**controls, "step": choice("step", steps, steps[-1], tooltip)}
 
 
 def buttons(board: Board, train: Slowly | None, live: LiveRun | None) -> tuple:

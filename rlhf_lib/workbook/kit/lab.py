@@ -58,13 +58,13 @@ class Lab:
             below,
             forget,
         )
-        self.lock = threading.RLock()
+        self.lock, self.loop = threading.RLock(), running_loop()
         self.stage = figure if hasattr(figure, "turn") else None
         self.start = {name: control.value for name, control in controls.items()}
         self.sentence = widgets.HTML()
         self.sentence.add_class("rlhf-lab-sentence")
         self.prompts = widgets.HTML(prompts(try_this))
-        self.page = page_side(self.stage is not None, self.hear)
+        self.page = page_side(self.stage is not None, 1 + (side is not None), self.hear)
         self.questions, self.held, self.moves = [], False, 0
         self.request = Latest(self.redraw)
         for control in controls.values():
@@ -150,8 +150,7 @@ class Lab:
         self.put_back()
         if self.stage:
             self.stage.home()
-        with contextlib.suppress(RuntimeError):  # without an event loop nothing is on its way
-            loop = asyncio.get_running_loop()
+        if (loop := running_loop()) is not None:  # without one, nothing is on its way
             loop.call_later(SETTLED, self.put_back_late, self.moves)
 
     def put_back(self) -> None:
@@ -175,15 +174,26 @@ class Lab:
         """A message from the page: turn the picture, or say when all is drawn."""
         if "turn" in message:
             self.stage.turn(*message["turn"])
-        if "settled" in message:
-            self.questions.append(message)
-            self.tell()
+        if "settled" in message and self.loop is not None:
+            self.loop.call_soon_threadsafe(self.ask, message)
+        elif "settled" in message:
+            self.ask(message)
+
+    def ask(self, question: dict) -> None:
+        """Answer the page's question whether all is drawn, once it is.
+
+        JupyterLab sends a control's first move to the main thread and all that follows to another: so this runs in
+        the main thread, after the moves that are waiting there.
+        """
+        self.questions.append(question)
+        self.tell()
 
     def tell(self) -> None:
-        """Answer the page's questions whether all is drawn, once it is."""
-        if self.request.pending is not None or (self.work and self.work.running):
-            return
-        questions, self.questions = self.questions, []
+        """Answer what the page has asked, unless something is still to be drawn."""
+        with self.lock:
+            if self.request.pending is not None or (self.work and self.work.running):
+                return
+            questions, self.questions = self.questions, []
         for question in questions:
             self.page.send(question)
 
@@ -198,6 +208,13 @@ class Lab:
         replace(self)
         display(self.view)
         display(HTML(still(self)))
+
+
+def running_loop():
+    """The event loop of a kernel or a test, or None."""
+    with contextlib.suppress(RuntimeError):
+        return asyncio.get_running_loop()
+    return None
 
 
 def put_back(control, value) -> None:

@@ -126,10 +126,11 @@ KERNEL = uuid4().hex
 """Names this process: a page may show widgets of a kernel that has been restarted, which answers no more."""
 
 
-def loaded(kind, library: str, module: Path, freshen=lambda widget: None):
+def loaded(kind, library: str, module: Path, freshen=lambda widget: None, after=lambda *_: None):
     """A widget class like `kind`, whose module in the page is `LOADER` and then the library's own.
 
-    freshen: called with the widget before a page is told its state.
+    freshen: called with the widget before a page is told its state. after: called with the widget and a message of
+    the library's own, when that is answered.
     """
     from traitlets import Unicode
 
@@ -153,6 +154,7 @@ def loaded(kind, library: str, module: Path, freshen=lambda widget: None):
                 self.send({"type": asked})
             else:
                 super()._handle_custom_msg(content, buffers)
+                after(self, content)
 
     return Loaded
 
@@ -180,7 +182,14 @@ def scene_class():
     import k3d
     from k3d.plot import Plot
 
-    return loaded(Plot, "k3d", Path(k3d.__file__).parent / "static" / "widget.mjs")
+    module = Path(k3d.__file__).parent / "static" / "widget.mjs"
+    return loaded(Plot, "k3d", module, after=render_what_was_fetched)
+
+
+def render_what_was_fetched(plot, content: dict) -> None:
+    """A page that has been sent the objects is told to draw them: ours are not drawn at each change."""
+    if content.get("msg_type") == "fetch_objects":
+        plot.render()
 
 
 def announce(widget, opened) -> None:

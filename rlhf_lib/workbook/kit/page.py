@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from .loading import PATIENT, announce
 
-STYLE_SHEET = """<style>
-.rlhf-lab .k3d-target { background: transparent !important; }
-.rlhf-lab .main-svg text { fill: var(--jp-ui-font-color1, #666) !important; }
+INK = "var(--jp-ui-font-color1, var(--vscode-editor-foreground, var(--colab-primary-text-color, #757575)))"
+GROUND = "var(--jp-layout-color0, var(--vscode-editor-background, var(--colab-primary-surface-color, #fff)))"
+"""The text and ground of the page: JupyterLab's, VS Code's or Colab's."""
+
+STYLE_SHEET = f"""<style>
+.rlhf-lab .k3d-target {{ background: transparent !important; }}
+.rlhf-lab .main-svg text {{ fill: {INK} !important; }}
 .rlhf-lab .noUi-handle:focus-visible, .rlhf-lab select:focus-visible, .rlhf-lab button:focus-visible,
-.rlhf-lab input:focus-visible { outline: 3px solid #E69F00; outline-offset: 2px; }
-.rlhf-lab .rlhf-lab-sentence { border-left: 4px solid #56B4E9; padding-left: 10px; margin: 4px 0; }
-.rlhf-lab .rlhf-lab-sentence .widget-html-content { line-height: 1.45; }
-.rlhf-lab .widget-html-content ol { margin: 0; padding-left: 1.6em; line-height: 1.4; }
-.rlhf-lab .rlhf-word { color: var(--jp-ui-font-color1, #555); font-family: var(--jp-ui-font-family, sans-serif);
-  background: color-mix(in srgb, var(--jp-layout-color0, #fff) 72%, transparent); padding: 0 5px; border-radius: 4px; }
-.rlhf-lab .rlhf-lab-key div { display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; line-height: 1.4; }
-.rlhf-lab .rlhf-lab-key i { display: inline-block; width: 20px; height: 4px; margin-right: 2px;
-  vertical-align: middle; border: 1px solid rgba(128, 128, 128, 0.6); }
-.rlhf-lab-answers { border-collapse: collapse; line-height: 1.35; font-size: 13px; max-width: 940px; }
-.rlhf-lab-answers td, .rlhf-lab-answers th { border-bottom: 1px solid rgba(128, 128, 128, 0.35); padding: 2px 10px 2px 0;
-  text-align: left; vertical-align: top; }
-.rlhf-lab .k3d-target:focus { outline: 3px solid #E69F00; }
+.rlhf-lab input:focus-visible {{ outline: 3px solid #C77700; outline-offset: 2px; }}
+.rlhf-lab .rlhf-lab-sentence {{ border-left: 4px solid #56B4E9; padding-left: 10px; margin: 4px 0; }}
+.rlhf-lab .rlhf-lab-sentence .widget-html-content, .rlhf-lab .widget-html-content ol {{ line-height: 1.45; max-width: 48em; }}
+.rlhf-lab .widget-html-content ol {{ margin: 0; padding-left: 1.6em; }}
+.rlhf-lab .rlhf-word {{ color: {INK}; font-family: var(--jp-ui-font-family, sans-serif);
+  background: color-mix(in srgb, {GROUND} 72%, transparent); padding: 0 5px; border-radius: 4px; }}
+.rlhf-lab .rlhf-lab-key div {{ display: flex; flex-wrap: wrap; gap: 2px 14px; font-size: 12px; line-height: 1.4; }}
+.rlhf-lab .rlhf-lab-key i {{ display: inline-block; width: 20px; height: 4px; margin-right: 2px;
+  vertical-align: middle; border: 1px solid rgba(128, 128, 128, 0.6); }}
+.rlhf-lab-answers {{ border-collapse: collapse; line-height: 1.35; font-size: 13px; max-width: 940px; }}
+.rlhf-lab-answers td, .rlhf-lab-answers th {{ border-bottom: 1px solid rgba(128, 128, 128, 0.35); padding: 2px 10px 2px 0;
+  text-align: left; vertical-align: top; }}
+.rlhf-lab .k3d-target:focus {{ outline: 3px solid #C77700; }}
 </style>"""
 """The page's own text colour in figures, a clear mark of where the keyboard is, one look for all labs."""
 
@@ -62,13 +66,14 @@ function prepare(lab) {
       name(play.children[i], title);
     });
   }
-  describe(lab);
 }
-function describe(lab) {
+function describe(lab, count) {
+  const pictures = lab.querySelectorAll(".js-plotly-plot, .k3d-target");
+  if (pictures.length < count) return lab.isConnected && setTimeout(() => describe(lab, count), 300);
   const sentence = lab.querySelector(".rlhf-lab-sentence");
   sentence.setAttribute("aria-live", "polite");
   watch(sentence, () => {
-    for (const picture of lab.querySelectorAll(".js-plotly-plot, .k3d-target")) {
+    for (const picture of pictures) {
       const turn = picture.matches(".k3d-target") ? " Arrow keys turn it, plus and minus zoom." : "";
       picture.setAttribute("role", "img");
       name(picture, sentence.innerText + turn);
@@ -89,7 +94,6 @@ function scene(lab, model) {
     model.send({ turn: TURNS[event.key] });
     event.preventDefault();
   });
-  describe(lab);
 }
 function answer(lab, model) {
   let asked = 0;
@@ -108,6 +112,7 @@ function render({ model, el }) {
   const lab = el.closest(".rlhf-lab");
   if (!lab) return requestAnimationFrame(() => render({ model, el }));
   requestAnimationFrame(() => prepare(lab));
+  describe(lab, model.get("pictures"));
   if (model.get("scene")) scene(lab, model);
   answer(lab, model);
 }
@@ -125,8 +130,8 @@ the sentence in place of each picture. A 3-D picture with the keyboard's focus i
 by the wheel, which otherwise scrolls the page. `lab.settled()` resolves when all that was asked for is drawn."""
 
 
-def page_side(scene: bool, hear):
-    """The invisible widget that does this. hear: called with each message from the page, and the widget."""
+def page_side(scene: bool, pictures: int, hear):
+    """The invisible widget that does this for a lab of so many pictures. hear: called with each of its messages."""
     import anywidget
     import traitlets
 
@@ -134,11 +139,12 @@ def page_side(scene: bool, hear):
         _esm = PAGE
         _own_id = traitlets.Unicode().tag(sync=True)
         scene = traitlets.Bool().tag(sync=True)
+        pictures = traitlets.Int().tag(sync=True)
 
         def open(self) -> None:
             """Announce the widget under a name that it knows itself."""
             announce(self, super().open)
 
-    widget = Page(scene=scene)
+    widget = Page(scene=scene, pictures=pictures)
     widget.on_msg(lambda _, message, __: hear(message))
     return widget

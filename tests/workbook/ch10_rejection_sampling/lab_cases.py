@@ -9,7 +9,7 @@ BELOW_THE_FORMULA = """probe.graphs().some((graph) => {
 })"""
 """In the page, not only in Python: the exact KL stands at the same n as the formula, and never above it."""
 
-BEST_OF_N = """from rlhf_lib.evaluation import exact_world
+BEST_OF_N = """from rlhf_lib.exact import exact_world
 from rlhf_lib.labs import best_of_n_lab
 from rlhf_lib.lm import load_policy
 from rlhf_lib.rewards import RewardModel

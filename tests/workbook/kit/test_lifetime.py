@@ -76,7 +76,11 @@ def test_objects_of_a_scene_are_told_by_their_plot_with_their_type():
     stage.plot.send = lambda content, buffers=None: sent.append((content, buffers))
     stage.plot._handle_custom_msg({"msg_type": "fetch_objects", "ids": stage.plot.object_ids}, None)
     stage.pin("walker", (1.0, 0.0), "ground", "#00FF00", "here")
-    assert [content["msg_type"] for content, _ in sent[:2]] == ["objects_state", "object_patch"]
+    assert [content["msg_type"] for content, *_ in sent[:3]] == [
+        "objects_state",
+        "render",
+        "object_patch",
+    ]
 
 
 def test_a_page_is_given_the_figure_as_it_is_now():
