@@ -29,13 +29,15 @@ RECALL: tuple[Quiz, ...] = (
         ),
     ),
     Quiz(
-        "E[r] − β · KL(π || π_ref): which policy maximises it?",
+        "A policy always gives the answer that its reference likes best, which the reference gives with probability "
+        "1/4. What is KL(policy || reference)?",
         (
-            ("The reference, tilted by exp(r / β) and normalised again.",
-             "That is π*; every other policy lacks β · KL(π || π*)."),
-            ("The one that always gives the answer of highest reward.",
-             "That is the limit of β = 0, and its KL has a price as soon as β > 0."),
-            ("The reference itself, since every other one pays a KL.", "That is the limit of a very large β."),
+            ("log 4, about 1.39 nats, whatever the rest.",
+             "All of the policy's weight sits on one answer, whose log-ratio is log(1 / 0.25)."),
+            ("0, as it is the reference's own favourite.",
+             "The reference also says other things, three times in four. Never saying them is a change."),
+            ("Infinite, as other answers are impossible.",
+             "That is KL(reference || policy), the other direction."),
         ),
     ),
 )  # fmt: skip
