@@ -1,4 +1,4 @@
-"""The experiments of chapter 08: a sweep over beta, PPO-ptx, and what a new task makes a policy forget.
+"""The experiments of chapter 08: a sweep over beta, and pretraining gradients.
 
 Each is one function of a seed. The chapter's cells call the same functions on the way to the stored runs.
 """
@@ -6,27 +6,22 @@ Each is one function of a seed. The chapter's cells call the same functions on t
 from __future__ import annotations
 
 import functools
-import random
-from collections.abc import Callable
 
 import torch
 
 from ...experiments.experiment import Claim, Experiment, above
-from ...experiments.forgetting import Drift, measure_drift
 from ...lm import Policy, load_policy
-from ...rewards import GoldReward, Reward, RewardModel, VerifiedAnswer
+from ...rewards import GoldReward, Reward, RewardModel
 from ...training import (
     OnlineSettings,
     OnlineTrainer,
-    SFTSettings,
     document_loss,
     packed_rows,
     preset,
-    train_sft,
 )
 from ...world import PocketWorld
 
-BETAS = (0.0, 0.05, 0.2, 1.0)
+BETAS = (0.0, 0.2, 1.0)
 STEPS, EVERY, PROMPTS, RATE = 32, 16, 8, 3e-4
 UNSEEN = 96
 """Requests on which a policy is measured, two answers each; the same along a run and for all seeds."""
@@ -108,70 +103,6 @@ def pretraining(seed: int) -> dict:
     return penalised(0.0, seed, PTX_STEPS, PTX)[1]
 
 
-# --- a new task, learned in three ways
-TASK_STEPS, TASK_PROMPTS, EPOCHS, EXAMPLES = 16, 48, 4, 128
-ELSEWHERE = ("fact", "open", "opinion", "unsafe", "lookalike")
-
-
-def drift_meter(world: PocketWorld) -> Callable[[Policy], Drift]:
-    """What measures a policy on 96 unseen sums and 96 unseen requests of other kinds."""
-    sft, right, gold = load_policy("pocket-sft"), VerifiedAnswer(world), GoldReward(world)
-    task = world.prompts(UNSEEN, ("sum",), seed=9, split="test")
-    others = world.prompts(UNSEEN, ELSEWHERE, seed=9, split="test")
-    before = sft.sample(task, 2, 40, seed=0)
-    return lambda policy: measure_drift(
-        policy, sft, world, task, others, right, gold, before=before
-    )
-
-
-def written_and_own(world: PocketWorld, sums: list, seed: int) -> dict[str, list]:
-    """Two sets of right answers to sums: as a person would write them, and the policy's own right ones."""
-    sft, rng = load_policy("pocket-sft"), random.Random(seed)
-    written = [(prompt, world.answer(prompt, "short", rng)) for prompt in sums[:EXAMPLES]]
-    tried = sft.sample(sums, 1, 40, seed=seed)
-    verdicts = VerifiedAnswer(world)(tried).tolist()
-    tries = zip(tried.prompts, tried.texts, verdicts, strict=True)
-    own = [(prompt, text) for prompt, text, ok in tries if ok][:EXAMPLES]
-    return {"SFT, written answers": written, "SFT, own right answers": own}
-
-
-def learn_sums(seed: int, steps: int = TASK_STEPS) -> tuple[Policy, list[Policy]]:
-    """RLOO on sums with a reward of 1 for a right result: the policy, and copies along the way."""
-    world, policy = PocketWorld(), load_policy("pocket-sft").copy()
-    settings = preset("rloo", steps=steps, prompts_per_step=TASK_PROMPTS, seed=seed)
-    sums = world.prompts(600, ("sum",), seed=5 + seed)
-    trainer, copies = OnlineTrainer(policy, sums, VerifiedAnswer(world), settings), []
-    for step in range(1, steps + 1):
-        trainer.step()
-        if step % (TASK_STEPS // 4) == 0:
-            copies.append(policy.copy(frozen=True))
-    return policy, copies
-
-
-def razor(seed: int) -> dict:
-    """Right results, KL and forgetting at four checkpoints of RL, of SFT on written and on own answers."""
-    world = PocketWorld()
-    meter, sums = drift_meter(world), world.prompts(600, ("sum",), seed=5 + seed)
-    found = {"start": _points([meter(load_policy("pocket-sft"))])}
-    found["RL"] = _points([meter(policy) for policy in learn_sums(seed)[1]])
-    for name, data in written_and_own(world, sums, seed).items():
-        policy, drifts = load_policy("pocket-sft").copy(), []
-        for epoch in range(EPOCHS):
-            train_sft(
-                policy,
-                data,
-                SFTSettings(batch_size=16, learning_rate=1e-4, warmup_steps=1, seed=epoch),
-            )
-            drifts.append(meter(policy))
-        found[name] = _points(drifts)
-    return found
-
-
-def _points(drifts: list[Drift]) -> dict[str, list[float]]:
-    """Field -> its value at each checkpoint."""
-    return {name: [getattr(drift, name) for drift in drifts] for name in vars(drifts[0])}
-
-
 def _gap(first: str, second: str, metric: str) -> Claim:
     """That the metric ends higher at the first beta than at the second."""
     return above(lambda run: run[first][metric][-1] - run[second][metric][-1])
@@ -200,5 +131,4 @@ EXPERIMENTS = {
             "and the reward still rises": above(lambda run: run["proxy"][-1] - run["proxy"][0]),
         },
     ),
-    "razor": Experiment("razor", razor, settings={}, claims={}),
 }
