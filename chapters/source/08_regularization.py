@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Regularization
 #
-# A reward model is right near the answers that it has seen compared. Optimisation does not stay there. Regularization is whatever holds a policy back: a penalty on its distance from where it began, a second loss, a small step. This chapter measures what each of these brakes does. It comes after policy gradients, whose words it uses.
+# A reward model is right near the answers that it has seen compared. Optimisation does not stay there. Regularization is whatever holds a policy back: a price on its distance from where it began, a second loss, a small step. This chapter measures what each of these brakes does. It comes after policy gradients, whose words it uses.
 #
 # **You will be able to**
 # - put a KL penalty into the reward, and say what its price β buys and costs;
@@ -55,7 +55,7 @@ axes[0].legend();
 # %% [markdown]
 # Bands and thin lines: range and median of five stored runs, measured on two answers to each of 96 requests that no run is trained on. Dots: the first part of a run of your own, measured on the same requests.
 #
-# @@RESULT1
+# The reward model can hardly tell the two runs apart. Gold can: without a penalty it rises at first, and then falls back to where it began or below, while the reward goes on climbing. With β = 0.2 it stays up. And the free policy has travelled about twice as far. (Chapter 18 goes on for longer; there it falls off a cliff.)
 #
 # That is why people regularize: *the reward is a proxy, and it is least reliable where nobody has looked*. A penalty does not repair the reward. It keeps the policy where the reward is still good.
 #
@@ -196,7 +196,10 @@ guess.reveal({0: "falls", len(BETAS) - 1: "rises"}.get(best, "hump"))
 # %% [markdown]
 # Dots are runs, the line joins the medians, and the dotted line is pocket-sft, the policy that does nothing.
 #
-# @@SWEEP
+# *Distance and reward* fall as β rises: that is what a price does. *Gold* is highest in the middle. With β = 0 the policy has run past the point where the reward model is right; with β = 1 it has hardly begun to learn.
+#
+# Now the last panel, the *objective*, which is what each run was told to maximise. At β = 1 it ends far **below** pocket-sft, which has no KL to pay for. How can a policy that is optimised end up worse off than one that does nothing? By noise. A gradient from 32 answers points partly in random directions, and at this learning rate the
+# policy wanders about a nat away; at β = 1 each nat costs a whole point. The best policy for β = 1 has less than half a nat to pay for (section 3). So a large β wants a smaller learning rate, or more answers a step, before you may call it a leash.
 #
 # No β is right in general. It depends on the scale of the rewards (here a standard deviation of about 1 over pocket-sft's answers), on the length of answers (KL adds up over tokens), and on how far the reward model can be trusted. So sweep it, and compare runs at equal **KL**, not at equal steps.
 
@@ -362,7 +365,7 @@ for name in ("k3 in the loss", "k3 weighted, in the loss"):
 # %% [markdown]
 # The k3 run is on its way to that optimum: its KL was still rising when we stopped. GRPO's published loss has k3 there. It is not wrong, but it is another penalty under the same name, here a longer leash, and values of β do not carry over.
 #
-# **The repair of 2025.** k3 estimates the right *number*; its gradient ignores that the samples come from the policy itself. Multiply k3 by the ratio of the policy to the one that drew the sample. The ratio is 1, its gradient is not, and the product has the gradient of KL(π‖π_ref). DeepSeek-V3.2 does so, TRL has it as an option, and here it is
+# **The repair of 2025.** k3 estimates the right *number*; its gradient ignores that the samples come from the policy itself. Multiply k3 by the ratio of the policy to the one that drew the sample. The ratio is 1, its gradient is not, and the product has the gradient of KL(π‖π_ref). DeepSeek-V3.2 does so, TRL's GRPO trainer does so by default since version 1.16, and here it is
 # `kl_in="loss", kl_kind="k3_weighted"`. In the figure it goes to π* with the others.
 #
 # So: **k1 in the reward, or k2 or weighted k3 in the loss, are the KL penalty. Plain k3 in the loss is another one.**
@@ -463,11 +466,11 @@ print(f"the exact answer: β = {known:.2f}")
 fig.legend(loc="outside lower center", ncols=3);
 
 # %% [markdown]
-# @@CONTROLLER
+# From either side β finds its way; from below only after a long swing, because β is small while it is learning to be large. With a short horizon β outruns the policy, which needs time to follow, and both swing. A controller that is quicker than what it controls always does that. Direct losses such as DPO have no such knob: their β is fixed from the first step to the last.
 #
 # ### A reference that moves
 #
-# Long runs of 2025 often *reset*: every few hundred steps the current policy becomes the new reference. What does β mean then? Each reset tilts an already tilted policy again. In the exact world, with a perfect optimum before each reset:
+# Long runs (ProRL is one) *reset*: every few hundred steps the current policy becomes the new reference. What does β mean then? Each reset tilts an already tilted policy again. In the exact world, with a perfect optimum before each reset:
 
 # %% tags=["nbval-check-output"]
 from rlhf_lib.exact import optimal_policy
@@ -522,7 +525,7 @@ axes[1].set(title="KL(policy ‖ reference) (nats)", xlabel="batch")
 axes[1].legend();
 
 # %% [markdown]
-# @@BRAKES
+# Left: in the first batches the clip makes each move smaller. (Later the other policies have nearly arrived, and move less.) Right: it only delays. Without a penalty the clipped policy walks on, as far as the unclipped one. The penalty bounds the total, and lets the first batches leap.
 #
 # Many recent runs set β = 0 and rely on such trust regions alone: a clip, a small learning rate, truncated ratios. They make each step reliable. They put no bound on where the steps lead. *One brake for the step, one for the journey.*
 
@@ -555,7 +558,7 @@ axis.invert_yaxis()
 fig.legend(loc="outside right upper");
 
 # %% [markdown]
-# @@PTX
+# Most of the forgetting happened in supervised fine-tuning, before any RL: compare the two vertical lines. RL adds some more, and a penalty saves a part of that. Pretraining gradients do not only hold: they *re-learn*, to far below where RL began. They cost an extra forward and backward pass in each step, and put no bound on the answers.
 #
 # ### Forgetting follows the distance
 #
@@ -571,7 +574,8 @@ axis.set(xlabel="KL to pocket-sft, on answers (nats)", ylabel="loss on documents
 axis.legend();
 
 # %% [markdown]
-# @@RAZOR
+# On the whole, the farther a policy has moved on its answers, the more it has forgotten of the documents, whichever β it was trained with. Shenfeld et al. (2025) report the same of large models: how much is forgotten is told by the KL *on the new task*. They call the second half of their finding *RL's razor*: at equal reward RL forgets less than SFT,
+# since among all policies that solve the task it ends near one with a small KL. That comparison needs longer and calmer runs than ours, so we do not draw it.
 #
 # ### A likelihood term, and a margin
 #

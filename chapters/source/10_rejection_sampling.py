@@ -145,7 +145,7 @@ rollout = policy.sample(asked, 8, 40, seed=5)  # 1. draw
 rewards = score_by_length(proxy, rollout).view(32, 8)  # 2. score
 kept = select_answers(rewards, "best_per_prompt")  # 3. keep
 examples = [(asked[row], rollout.texts[8 * row + column]) for row, column in kept]
-train_sft(policy, examples, SFTSettings(epochs=2, learning_rate=3e-4, warmup_steps=2))  # 4. learn
+train_sft(policy, examples, SFTSettings(epochs=2, learning_rate=3e-4, warmup_steps=2));  # 4. learn
 
 # %% [markdown]
 # `train_rejection` repeats these lines; each round draws from the policy as it now stands. Exercise 5 asks you to write a round without `train_sft`. The run below goes three rounds, with 32 requests and 8 answers each, and keeps 32 answers a round. It trains on the reward model's choice and, beside it, on the random control.
@@ -174,7 +174,7 @@ axes[1, 0].set_ylabel("gold (points)")
 fig.supxlabel("rounds of fine-tuning so far", fontsize=9);
 
 # %% [markdown]
-# Grey: five stored runs of each selection (their median and range). Coloured: your run. Each point is the mean of all 256 answers of a round, *before* that round's fine-tuning, so the last round's gain does not show yet. It shows on requests that no run has seen. The stored runs, measured there on two answers to each of 96 requests:
+# Grey: five stored runs of each selection (their median and range). Coloured: your run of two of them. Each point is the mean of all 256 answers of a round, *before* that round's fine-tuning, so the last round's gain does not show yet. It shows on requests that no run has seen. The stored runs, measured there on two answers to each of 96 requests:
 
 # %%
 print(f"{'':18s}  reward model (lowest to highest)   gold (lowest to highest)")
@@ -184,7 +184,7 @@ for name in ("before", *SELECTIONS):
     print(f"{name:18s}  " + "".join(f"{m:+.2f} ({low:+.2f} to {high:+.2f})           " for m, low, high in cells))
 
 # %% [markdown]
-# Read the pairs: each selection against *its* control. A control moves too, since imitating a few of your own answers pulls you somewhere, and here the controls end within the noise of where they began or a little below. What the reward model's choice contributed is the difference: about half a point of reward and some two tenths of a point of gold. Both
+# Read the pairs: each selection against *its* control. A control moves too, since imitating a few of your own answers pulls you somewhere, and here the controls end near where they began, most of them a little below. What the reward model's choice contributed is the difference: about half a point of reward and a quarter of a point of gold. Both
 # selections end above pocket-sft by gold on every seed; which of the two is better, these runs cannot tell.
 
 # %% [markdown]
@@ -384,8 +384,8 @@ fig.legend(loc="outside right upper");
 # %% [markdown]
 # Thin lines: single sets of 96 requests; thick: their mean. By its *own* reward each judge gets better answers as $n$ grows, by construction. Only gold tells the judges apart.
 #
-# The black line is what a perfect judge would reach; its distance from the shipped model is what a better reward model could still gain, with the rest of the recipe unchanged. The shipped model's curve flattens: most of its gain comes from the first few answers, and each further doubling costs twice as much and brings less. The poor model
-# gains next to nothing at any $n$, and choosing by length makes answers worse. Chapter 18 draws more answers, from reward models of several qualities.
+# The top line is what a perfect judge would reach; its distance from the shipped model's is what a better reward model could still gain, with the rest of the recipe unchanged. The shipped model's curve flattens: most of its gain comes from the first few answers, and from 8 to 16 it hardly gains at all, for twice the cost. The poor model
+# gains next to nothing at small $n$ and loses at large $n$, and choosing by length makes answers worse. Chapter 18 draws more answers, from reward models of several qualities.
 #
 # That is the price of the method's simplicity: whatever the judge likes is what you get. RL trusts its reward model just as blindly, and adds a KL penalty against it. Rejection sampling has none. What holds its policy is that it imitates only its own answers, that $n$ is small, and that there are few rounds.
 
@@ -471,16 +471,21 @@ print(f"two rounds of best-of-4 against best-of-16: largest difference {differen
 
 # %%
 from rlhf_lib.exact import ExactSettings, TabularPolicy, train_exact
+from rlhf_lib.training.progress import silent
 
 frontier = [exact.measure(exact.optimum(beta), beta) for beta in np.geomspace(0.15, 20, 30)]
 choosing = {n: exact.measure(exact.best_of_n(n), 1.0) for n in (2, 4, 16, 64)}
-imitating, climbing = {}, {}
-for n in (2, 4, 16, 64):
-    settings = ExactSettings("best_of_n", n=n, samples=16, learning_rate=0.075)
-    imitating[n] = train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]
-for beta in (2.0, 1.0, 0.5, 0.3):
-    settings = ExactSettings(beta=beta, samples=16, learning_rate=0.075)
-    climbing[beta] = train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]
+common = dict(samples=16, learning_rate=0.075)
+
+
+def end_of(settings):
+    """Exact measures of a table after its training."""
+    with silent():
+        return train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]
+
+
+imitating = {n: end_of(ExactSettings("best_of_n", n=n, **common)) for n in (2, 4, 16, 64)}
+climbing = {beta: end_of(ExactSettings(beta=beta, **common)) for beta in (2.0, 1.0, 0.5, 0.3)}
 
 # %%
 methods = {"best-of-n": choosing, "rejection sampling": imitating, "policy gradient": climbing}
@@ -565,22 +570,22 @@ def solution_rejection_round(policy, reward, prompts, samples, epochs, learning_
     return losses
 
 # %% [markdown] tags=["exercise"]
-# {exercise: my_how_many}
+# {exercise: my_group_size}
 #
-# Train a `TabularPolicy(exact.ref_logp)` with `train_exact` to imitate the best of n, for n = 2, 8 and 64: 200 steps, 16 samples, learning rate 0.075, seeds 0, 1 and 2. Measure the gold utility of the last row. Use the exact world of section 5.
+# Predict first. Then train a table of answers by imitating the best of every n, with sixteen draws of each request a step, for 40 steps, with n = 2, 4 and 16 and five seeds: `train_exact(TabularPolicy(tables.ref_logp), tables, settings)` with `tables = small_world()`. The number is the history's last `reward`. Fill in the lists and choose: an option, or `"undecided"`.
 
 # %% tags=["solution"]
-from rlhf_lib.training.progress import silent
+from rlhf_lib.exact.small_world import small_world
 
-
-def gold_of_best(n, seed):
-    settings = ExactSettings("best_of_n", n=n, samples=16, learning_rate=0.075, seed=seed)
-    with silent():
-        return train_exact(TabularPolicy(exact.ref_logp), exact, settings).rows[-1]["gold"]
-
-
-solution_how_many = {f"{n}": [gold_of_best(n, seed) for seed in range(3)] for n in (2, 8, 64)}
-solution_how_many_choice = "64"
+solution_group_size = {"2": [], "4": [], "16": []}
+tables = small_world()
+for n, measured in solution_group_size.items():
+    for seed in range(5):
+        settings = ExactSettings("best_of_n", steps=40, learning_rate=0.1, samples=16 // int(n), n=int(n), seed=seed)
+        with silent():
+            run = train_exact(TabularPolicy(tables.ref_logp), tables, settings)
+        measured.append(run.last("reward"))
+solution_group_size_choice = "undecided"
 
 # %% [markdown]
 # ## 12. The silent-bug clinic

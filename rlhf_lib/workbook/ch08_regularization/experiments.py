@@ -6,6 +6,7 @@ Each is one function of a seed. The chapter's cells call the same functions on t
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import torch
 
@@ -108,16 +109,24 @@ def _gap(first: str, second: str, metric: str) -> Claim:
     return above(lambda run: run[first][metric][-1] - run[second][metric][-1])
 
 
+def _fall(beta: str, metric: str = "gold", since: int = 1) -> Callable[[dict], float]:
+    """How far the metric falls from measurement number `since` to the last."""
+    return lambda run: run[beta][metric][since] - run[beta][metric][-1]
+
+
 EXPERIMENTS = {
     "beta_sweep": Experiment(
         "beta_sweep",
         beta_sweep,
         settings={"betas": BETAS, "steps": STEPS, "prompts": PROMPTS, "learning_rate": RATE},
         claims={
-            "with β = 0.2 the policy stays nearer to pocket-sft than with 0": _gap(
-                "0", "0.2", "kl"
-            ),
+            "without a penalty gold falls in the second half": above(_fall("0")),
+            "with β = 0.2 gold ends higher than without": _gap("0.2", "0", "gold"),
+            "and higher than pocket-sft's": above(lambda run: -_fall("0.2", since=0)(run)),
+            "with β = 0.2 the policy stays nearer than without": _gap("0", "0.2", "kl"),
             "with β = 1 nearer still": _gap("0.2", "1", "kl"),
+            "with β = 1 the reward ends lower": _gap("0.2", "1", "proxy"),
+            "with β = 1 the objective ends below pocket-sft's": above(_fall("1", "objective", 0)),
         },
     ),
     "pretraining": Experiment(

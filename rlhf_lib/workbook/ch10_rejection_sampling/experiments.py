@@ -137,16 +137,30 @@ EXPERIMENTS = {
             f"{best} ends above {control} in {metric}": _end(best, control, metric)
             for best, control in zip(SELECTIONS[:2], SELECTIONS[2:], strict=True)
             for metric in ("proxy", "gold")
+        }
+        | {
+            f"{best} ends above pocket-sft in gold": _end(best, "before", "gold")
+            for best in SELECTIONS[:2]
         },
     ),
     "choices": Experiment(
         "choices",
         choices,
-        seeds=(0, 1, 2),
         settings={"temperatures": TEMPERATURES, "answers": CHOICES, "unseen": UNSEEN},
         claims={
             "warmer sampling gives more different texts": above(
                 lambda run: run["1.4"]["distinct"] - run["0.4"]["distinct"]
+            ),
+            "by gold, the best of 16 is better at temperature 0.4 than at 1": above(
+                lambda run: _gold("pocket-reward", 16, "0.4")(run) - _gold("pocket-reward", 16)(run)
+            ),
+            "from 8 to 16 answers gold gains less than from 1 to 2": above(
+                lambda run: (
+                    _gold("pocket-reward", 2)(run)
+                    - _gold("pocket-reward", 1)(run)
+                    - _gold("pocket-reward", 16)(run)
+                    + _gold("pocket-reward", 8)(run)
+                )
             ),
             "pocket-reward chooses better than a model of 100 noisy comparisons, n = 8": above(
                 lambda run: _gold("pocket-reward", 8)(run) - _gold("poor reward model", 8)(run)
