@@ -157,7 +157,7 @@ for errors, expected in ((1, "68%"), (2, "95%"), (3, "99.7%")):
 # %% [markdown]
 # You can test the Bellman equation without simulating anything. Pick a point, average "altitude plus γ times value" over the possible steps with a *different* set of sample steps, and compare with the stored $V$. The difference, the *residual*, should be zero.
 #
-# And if the walk never ends? Sweep over the grid again and again with [LS-4]: each sweep changes $V$ less, by the factor γ.
+# And if the walk never ends? Sweep over the grid again and again with [LS-4]: each sweep changes $V$ at most γ times as much as the one before.
 
 # %%
 from rlhf_lib.landscape import bellman_residual, sweep_residuals
@@ -347,8 +347,7 @@ for pull in (0.0, 0.25, 1.0):
     print(f"pull {pull:4.2f}: {apart:.2f} away after 24 steps, KL of the walk {spent[pull]:.2f} nats")
 
 # %% [markdown]
-# No. Each step costs its 0.3 nats, and 24 steps cost 7.2, however hard the pull brings the walker back. **KL adds up.** It does so in a language model: the KL of an answer is the sum of the KLs of its tokens, so that a small difference per token is a large one over a long answer. Numbers of nats in this book
-# are therefore *per answer* or *per step*, and say which.
+# No. Each step costs its 0.3 nats, and 24 steps cost 7.2, however hard the pull brings the walker back. **KL adds up.** It does so in a language model: the KL of an answer is the sum of the KLs of its tokens, so that a small difference per token is a large one over a long answer. So ask of every number of nats: per step, or per answer?
 
 # %% [markdown]
 # ## 6. Learning to climb
@@ -396,7 +395,7 @@ print("walks that leave the tube:", int(walls.leaving(inside_walks).sum()), "of 
 #
 # $$\Delta\theta = \sqrt{\frac{2\delta}{g^\top F^{-1} g}}\;F^{-1} g \qquad \text{[LS-9]}$$
 #
-# Here $g$ is the gradient, and $F$, the *Fisher matrix*, is the price list: a small change $\Delta\theta$ costs $\tfrac12\Delta\theta^\top F\,\Delta\theta$ nats. PPO (chapter 11) bounds its updates too, in a simpler way.
+# Here $g$ is the gradient, and $F$, the *Fisher matrix*, is the price list: a small change $\Delta\theta$ costs $\tfrac12\Delta\theta^\top F\,\Delta\theta$ nats. PPO (chapter 11) wants the same and has a simpler way.
 # - **To the baseline**, $\pi_{\mathrm{ref}}$, once and for all: a tube, or a penalty $\beta\cdot\mathrm{KL}$ taken off the reward.
 #
 # **Predict:** after 24 updates of at most 0.02 nats a step, how far from the baseline can the first kind be?
@@ -453,7 +452,7 @@ tube_lab()
 #
 # In RLHF nobody has the terrain. People compare things, and a reward model is fitted to what they say: the *proxy*. The terrain itself, which we have here because we made it, is called *gold*. And the things people compare come from the baseline: they lie *near its path*.
 #
-# So: 400 noisy comparisons of pairs of points within 0.6 of the path, and a Bradley-Terry model (chapter 07) on a layer of random soft ReLUs. How wrong is it, and where?
+# So: 400 noisy comparisons of pairs of points within 0.6 of the path, and a Bradley-Terry model (chapter 07) on a layer of random smooth ramps (soft ReLUs). How wrong is it, and where?
 
 # %%
 from rlhf_lib.experiments.stored import band
@@ -636,7 +635,7 @@ right.legend(fontsize=8);
 #
 # $$\theta(a, b) = \theta_{\mathrm{SFT}} + a\,u + b\,v \qquad \text{[LS-11]}$$
 #
-# with $u$ from the SFT model to the RL policy at its best, and $v$ at right angles, towards the policy of the last step. They come from one run of 60 updates that climbs the shipped reward model at a constant rate, with no rope at all (chapter 18 does this on ten seeds). At each of 99 points of the plane a model with those weights has answered
+# with $u$ from the SFT model to the RL policy at its best, and $v$ at right angles, towards the policy of the last step. They come from one run of 60 updates that climbs the shipped reward model at a constant rate, with no rope at all (chapter 18 looks at such runs). At each of 99 points of the plane a model with those weights has answered
 # the same 192 held-out requests, and so have the run's own weights at every second update. `python -m rlhf_lib.experiments.build_plane` repeats it.
 
 # %%
@@ -675,7 +674,7 @@ plane_lab()
 # - **The state space is a tree, not a plane.** Prefixes are discrete, there are more of them than atoms, and no two roads lead to the same one. There is no "a little to the north" of a sentence. Distance there is made by the policy: it is KL.
 # - **The step itself is not noisy.** After a token is chosen the next state is certain. All the dice are in the policy.
 # - **There are no altitudes on the way.** The score comes once, at the end. The hills that the picture shows along the path are the hills of $V$.
-# - **The tube is no wall around single walks.** It bounds averages. The fog of section 5 is large in a language model too: at temperature 1 two answers of one policy to one prompt often share nothing.
+# - **The tube is no wall around single walks.** It bounds averages. The fog of section 5 is large in a language model too: two answers that one policy draws to one prompt are hardly ever the same.
 # - **The tube is not round.** Our step policies have one spread everywhere, so a nat is a length. A language model can change a rare token a lot for few nats, and a penalty on the *mean* KL lets it spend everything in one place.
 # - **Two landscapes, one word.** On the map of sections 1 to 7 a point is a state; on the plane of checkpoints a point is a policy. The gradient climbs the second.
 # - **Two dimensions mislead.** On a plane there are few ways to leave the data. In a million dimensions nearly every way does.

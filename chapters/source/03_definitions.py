@@ -239,11 +239,11 @@ print("outside of the ten likeliest:", {name: f"{tail:.0%}" for name, tail in ta
 # %% [markdown]
 # Temperature reaches every token. At 2 the long tail of hundreds of rare tokens has much of the probability together, though each has little. The cuts take that tail away and leave the rest in proportion.
 #
-# What does that do to whole answers? Four of them to each of 96 held-out requests, scored by the *gold* utility: PocketWorld knows what a good answer is, and gives 1 point to a short and true one. Is the way that gives the best answers the one to train with?
+# What does that do to whole answers? Four of them to each of 96 held-out requests, scored by the *gold* utility: PocketWorld knows what a good answer is, and gives 1 point to a short and true one. Beside the mean stand the best of a request's four answers and how many of the four are different. Is the way that gives the best answers on average the one to train with?
 
 # %% tags=["predict"]
 guess = predict(
-    "Which way of drawing gives the best answers?",
+    "Which way of drawing gives the best answers on average?",
     {"cold": "cold: temperature 0 or 0.5", "as it is": "temperature 1", "hot": "temperature 1.5",
      "cut": "temperature 1 without the tail (top-p 0.8)"},
 )  # fmt: skip
@@ -255,16 +255,17 @@ from rlhf_lib.workbook.ch03_definitions.experiments import temperatures
 
 drawn_ways, stored = temperatures(seed=0), band("03_definitions/temperatures")
 for name, now in drawn_ways.items():
-    numbers = "gold {gold:+.2f}   different answers of 4: {different:.1f}   that end: {ended:4.0%}".format(**now)
-    low, high = (stored[name]["gold"][end] for end in ("low", "high"))
-    print(f"{name:17s} {numbers}   (gold, five draws: {low:+.2f} to {high:+.2f})")
+    numbers = "gold {gold:+.2f}   best of 4 {best:+.2f}   different {different:.1f}".format(**now)
+    spans = ("{low:+.2f} to {high:+.2f}".format(**stored[name][what]) for what in ("gold", "best"))
+    print(f"{name:17s} {numbers}   (five draws: gold {', best '.join(spans)})")
 best = max(drawn_ways, key=lambda name: drawn_ways[name]["gold"])
 guess.reveal({"τ = 1": "as it is", "τ = 1.5": "hot", "τ = 1, top-p 0.8": "cut"}.get(best, "cold"))
 
 # %% [markdown]
-# The coldest answers are the best, and at temperature 0 there is only one to a request. At 0.5 they are about as good, and most of the four differ. Hot ones all differ and fall apart. Cutting the tail off at temperature 1 repairs much of what the tail does, not all.
+# On average the coldest answers are the best. But at temperature 0 the four are one answer said four times. Warmer ones are no better or worse on average, and the best of four is far better: as soon as somebody may *choose*, variety pays. At 1.5 answers fall apart, and even the best of four is poor. Cutting the tail off at
+# temperature 1 repairs much of what the tail does to the mean, not all.
 #
-# To *use* a model you may take it cold. To *train* it by reinforcement you need variety: what is never drawn cannot be reinforced. And you draw at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A rollout keeps both: `logp` of the model and `sampler_logp` of what
+# To *use* a model you may take it cold. To *train* it by reinforcement you need variety, because such training is a choice among draws: what is never drawn cannot be reinforced. And you draw at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A rollout keeps both: `logp` of the model and `sampler_logp` of what
 # was drawn from.
 
 # %% [markdown] tags=["lab"]
@@ -490,7 +491,7 @@ print(f"second policy: exact {wanted:.3f}   plain mean of the first one's games 
 #
 # ## 9. The same words for completions
 #
-# A language model plays this game with 1,150 words and a horizon of dozens. There are two ways to cut it, and RLHF uses both:
+# A language model plays this game with 1,150 words and a horizon of dozens. There are two ways to cut it into steps, and RLHF uses both. Seen whole, an answer is one choice with one payment, which is called a *bandit*:
 #
 # | | whole answers (a *bandit*) | token by token |
 # |---|---|---|
@@ -719,6 +720,7 @@ assert finished["pocket-base"] < 0.1 and finished["after 40 steps"] > 0.5, "and 
 different, quality = ({n: way[k] for n, way in drawn_ways.items()} for k in ("different", "gold"))
 assert different["τ = 0"] < different["τ = 0.5"] < different["τ = 1"], "temperature brings variety"
 assert quality["τ = 0.5"] > quality["τ = 1"] > quality["τ = 1.5"], "and costs quality"
+assert drawn_ways["τ = 1"]["best"] > quality["τ = 0"] + 0.1, "but with a choice of four, variety pays"
 assert abs(mean_return - values.v[()]) < 1e-12, "V is the mean return of all trajectories"
 assert story[0][1] < 0 < story[1][1], "“very” is bad for one policy and good for the next"
 estimates = sampled_values.values()

@@ -28,15 +28,18 @@ ASKED, EACH = 96, 4
 def temperatures(seed: int) -> dict:
     """Four answers to each of 96 held-out requests, drawn in several ways; another draw with each seed.
 
-    Way -> mean gold, how many of a request's four answers are different, the share that ends, an example.
+    Way -> mean gold, gold of the best of a request's four answers, how many of the four are different, the
+    share that ends.
     """
     world, policy = PocketWorld(), load_policy("pocket-sft")
     asked, gold, found = world.prompts(ASKED, seed=9, split="test"), GoldReward(world), {}
     for name, how in WAYS.items():
         drawn = policy.sample(asked, EACH, 40, seed=1 + seed, **how)
         different = {(place // EACH, text) for place, text in enumerate(drawn.texts)}
+        scores = gold(drawn)
         found[name] = {
-            "gold": gold(drawn).mean().item(),
+            "gold": scores.mean().item(),
+            "best": scores.view(ASKED, EACH).amax(1).mean().item(),
             "different": len(different) / ASKED,
             "ended": drawn.finished.float().mean().item(),
         }
@@ -81,6 +84,9 @@ TEMPERATURE_CLAIMS = {
     "heat brings variety: 1 writes more different answers than 0.5": above(
         lambda r: r["τ = 1"]["different"] - r["τ = 0.5"]["different"]
     ),
+    "but the best of four at temperature 1 is better than what 0 says, by 0.2 and more": above(
+        lambda r: r["τ = 1"]["best"] - r["τ = 0"]["best"], 0.2
+    ),
     "cutting the tail off at temperature 1 helps": _gold("τ = 1", "τ = 1, top-p 0.8"),
 }
 
@@ -99,7 +105,7 @@ EXPERIMENTS = {
             temperatures,
             SEEDS,
             TEMPERATURE_CLAIMS,
-            {"requests": ASKED, "answers": EACH},
+            {"requests": ASKED, "answers": EACH, "of four": "best"},
         ),
         Experiment(
             "first_fine_tuning", first_fine_tuning, SEEDS, TUNING_CLAIMS, {"demonstrations": 1280}
