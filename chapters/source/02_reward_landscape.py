@@ -751,6 +751,22 @@ def solution_penalised_rewards(rewards, logp, base_logp, beta):
     return rewards - beta * (logp - base_logp)
 
 # %% [markdown] tags=["exercise"]
+# {exercise: my_plan}
+#
+# Sections 3 and 4 judge a given compass. Now find the best one. A map of n places, K steps from each: `leads_to` (n, K) holds the number of the place where a step ends (these steps are certain), `rewards` (n,) is paid for stepping *onto* a place. Return two tensors: the values of the best walker, (horizon + 1, n), row $t$ after
+# $t$ steps; and the steps it takes, (horizon, n), as numbers 0 to K − 1.
+
+# %% tags=["solution"]
+def solution_plan(leads_to, rewards, horizon, gamma):
+    values = torch.zeros(horizon + 1, len(rewards), dtype=rewards.dtype)
+    actions = torch.zeros(horizon, len(rewards), dtype=torch.long)
+    for t in reversed(range(horizon)):
+        landing = rewards + gamma * values[t + 1]  # what each place is worth to whoever lands there
+        q = landing[leads_to]  # (n, K)
+        values[t], actions[t] = q.max(1)
+    return values, actions
+
+# %% [markdown] tags=["exercise"]
 # {exercise: my_budget}
 #
 # Section 7 again, with a quarter of the labels. On the scene "mirage", for each of three seeds: fit a proxy to 100 comparisons, let one walker climb it in each tube, and note the *gold* after the last update. A run takes about half a second.
@@ -791,7 +807,7 @@ assert sft_at["proxy"] < peak_at["proxy"] < over_at["proxy"], "while its proxy i
 print("all claims hold")
 
 # %% [markdown]
-# And on the stored runs: each sentence with the number of seeds on which it holds.
+# And on the stored runs: each sentence with the number of seeds on which it holds, and its margin in standard deviations (sd) over the seeds.
 
 # %%
 from rlhf_lib.workbook.ch02_reward_landscape.experiments import EXPERIMENTS

@@ -262,10 +262,10 @@ best = max(drawn_ways, key=lambda name: drawn_ways[name]["gold"])
 guess.reveal({"τ = 1": "as it is", "τ = 1.5": "hot", "τ = 1, top-p 0.8": "cut"}.get(best, "cold"))
 
 # %% [markdown]
-# On average the coldest answers are the best. But at temperature 0 the four are one answer said four times. Warmer ones are no better or worse on average, and the best of four is far better: as soon as somebody may *choose*, variety pays. At 1.5 answers fall apart, and even the best of four is poor. Cutting the tail off at
+# On average the coldest answers are the best. But at temperature 0 the four are one answer said four times. At 0.5 and 1 the mean is no better, at 1 much worse; yet the best of the four is far better. As soon as somebody may *choose*, variety pays. At 1.5 answers fall apart, and even the best of four is poor. Cutting the tail off at
 # temperature 1 repairs much of what the tail does to the mean, not all.
 #
-# To *use* a model you may take it cold. To *train* it by reinforcement you need variety, because such training is a choice among draws: what is never drawn cannot be reinforced. And you draw at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A rollout keeps both: `logp` of the model and `sampler_logp` of what
+# To *use* a model, draw cold. To *train* it by reinforcement you need variety, because such training is a choice among draws: what is never drawn cannot be reinforced. And you draw at temperature 1 without cuts, because the log-probabilities in the loss are those of the model as it is. A rollout keeps both: `logp` of the model and `sampler_logp` of what
 # was drawn from.
 
 # %% [markdown] tags=["lab"]
@@ -727,7 +727,7 @@ estimates = sampled_values.values()
 assert all(abs(mean - values.v[()]) < 4 * spread for mean, spread in estimates), "sampling estimates V"
 assert quality["τ = 1, top-p 0.8"] > quality["τ = 1"], "cutting off the tail helps"
 assert abs(weighted - wanted) < 0.1 < wanted - plain, "off-policy games need weights"
-assert share < 0.5 and real.mean() < value, "the list is a part of the model, and the better part"
+assert 0.1 < share < 0.3 and real.mean() < value, "the list is a part of the model, and the better part"
 assert tails["temperature 2"] > 2 * tails["as it is"] > tails["top-p 0.9"], "heat feeds the tail"
 sums = [sum(whole.advantage(n) for n in whole.road(e)) - (whole.nodes[e].value - value) for e in ends]
 assert max(map(abs, sums)) < 1e-9, "token advantages add up to the answer's"
@@ -736,7 +736,7 @@ assert curves["wrong"].last("loss") < 0.2 < curves["right"].last("loss"), "the b
 print("all claims hold")
 
 # %% [markdown]
-# And on the stored runs: each sentence with the number of seeds on which it holds, and by how many standard deviations (sd) over the seeds.
+# And on the stored runs: each sentence with the number of seeds on which it holds, and its margin in standard deviations (sd) over the seeds.
 
 # %%
 from rlhf_lib.experiments.experiment import outcomes

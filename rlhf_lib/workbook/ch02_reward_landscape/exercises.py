@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from ..kit.cases import normal
+from ..kit.cases import generator, normal
 from ..kit.exercise import Exercise
 
 
@@ -297,6 +297,85 @@ penalised_rewards = Exercise(
     ),
 )
 
+
+def _plan(leads_to, rewards, horizon, gamma, **slips):
+    """The backward sweep, and what it becomes by a slip."""
+    best, landing = slips.get("best", _best), slips.get("landing", _landing)
+    values = torch.zeros(horizon + 1, len(rewards), dtype=rewards.dtype)
+    actions = torch.zeros(horizon, len(rewards), dtype=torch.long)
+    for t in reversed(range(horizon)):
+        q = landing(leads_to, rewards, gamma, values[t + 1])
+        values[t], actions[t] = best(q)
+    return values, actions
+
+
+def _best(q):
+    return q.max(1)
+
+
+def _landing(leads_to, rewards, gamma, later):
+    return (rewards + gamma * later)[leads_to]
+
+
+def _slip(**slips):
+    return lambda *arguments: _plan(*arguments, **slips)
+
+
+def _map(places, steps, seed):
+    """Where each of some steps leads from each place of a random map."""
+    return torch.randint(0, places, (places, steps), generator=generator(seed))
+
+
+plan = Exercise(
+    name="my_plan",
+    title="Build a planner [LS-4] [LS-5]",
+    difficulty=3,
+    minutes=25,
+    reference=lambda leads_to, rewards, horizon, gamma: _plan(leads_to, rewards, horizon, gamma),
+    cases=lambda: [
+        (_map(5, 3, 1), normal(5, seed=2), 4, 0.9),
+        (_map(7, 2, 3), normal(7, seed=4), 3, 0.5),
+        (_map(4, 4, 5), normal(4, seed=6), 6, 1.0),
+    ],
+    mistakes=(
+        (
+            _slip(best=lambda q: (q.mean(1), q.argmax(1))),
+            "you average over the steps: that is the value of a walker that steps at random, not of the best",
+        ),
+        (_slip(best=lambda q: q.min(1)), "you take the worst step: the largest Q is wanted"),
+        (
+            _slip(landing=lambda a, r, g, later: r[:, None] + g * later[a]),
+            "you pay for the place you stand on; the reward is that of the place you step *onto*",
+        ),
+        (
+            _slip(landing=lambda a, r, g, later: g * (r + later)[a]),
+            "you discount the immediate reward too: only V of the next place is discounted",
+        ),
+        (
+            _slip(landing=lambda a, r, g, later: (r + later)[a]),
+            "gamma is missing: what comes later is discounted",
+        ),
+        (
+            _slip(landing=lambda a, r, g, later: r[a]),
+            "this walker looks one step ahead: the value of the place it lands on is missing, or you go "
+            "forwards in time, so that V[t + 1] is still 0",
+        ),
+    ),
+    hints=(
+        "After the last step nothing is left: the last row of the values is 0. Fill the rows from the "
+        "bottom up.",
+        "`landing = rewards + gamma * values[t + 1]` is what each place is worth to somebody who lands on "
+        "it. Then Q of each step from each place is `landing[leads_to]`, (n, K).",
+        "`values[t], actions[t] = landing[leads_to].max(1)` in a loop over `reversed(range(horizon))`.",
+    ),
+    plan=(
+        "1. values (horizon + 1, n) and actions (horizon, n), all 0",
+        "2. for each step, the last one first:",
+        "3.     what landing on each place is worth",
+        "4.     Q of each step from each place; keep the best and which step it was",
+    ),
+)
+
 EXERCISES = (
     walk_return,
     bellman_backup,
@@ -304,4 +383,5 @@ EXERCISES = (
     gaussian_kl,
     tube_radius,
     penalised_rewards,
+    plan,
 )
