@@ -1,98 +1,105 @@
 # %% [markdown]
 # # Regularization
 #
-# A reward model is right near the answers that it has seen compared. Optimisation does not stay there. Regularization is everything that holds a policy back: a penalty on its distance from where it began, a second loss, a small step. This chapter measures what each of them does.
+# A reward model is right near the answers that it has seen compared. Optimisation does not stay there. Regularization is whatever holds a policy back: a price on its distance from where it began, a second loss, a small step. This chapter measures what each of these brakes does. It comes after policy gradients, whose words it uses.
 #
 # **You will be able to**
-# - put a KL penalty into the reward, and say what β buys and costs;
+# - put a KL penalty into the reward, and say what its price β buys and costs;
 # - choose between k1, k2 and k3, and explain a negative KL and a spike;
 # - tell forward from reverse KL by what becomes of a second mode;
-# - measure what a policy forgets, and say which brake acts on what.
+# - choose a brake for what you want to keep: the answers, one step, or old skills.
 
 # %% [markdown]
 # ## 1. First the result
 #
-# Two short runs of chapter 11's RLOO against the shipped reward model. They differ in one number, β. The gold utility only looks on.
+# RLOO, the policy gradient that compares each answer with the others to the same prompt, trains pocket-sft against the shipped reward model. Two runs differ in one number, β: the price in reward for each nat of KL divergence, the distance from pocket-sft (a nat is the unit of natural logarithms). The gold utility, PocketWorld's true measure, only looks on.
 #
-# **Predict:** which of the two has the higher reward at the end, and which the higher gold utility?
+# **Predict:** which run ends with the higher reward? Which with the higher gold utility?
 
 # %% tags=["setup"]
-import math
+import functools
 import random
 
 import numpy as np
 import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
-from rlhf_lib.evaluation import smooth
-from rlhf_lib.experiments.bands import load_band
+from rlhf_lib.exercises import predict
+from rlhf_lib.experiments.stored import band, results_of
 from rlhf_lib.plots import CYCLE, figure
 from rlhf_lib.rewards import GoldReward, RewardModel
-from rlhf_lib.training import packed_rows, preset, side_by_side, train_online
+from rlhf_lib.training import side_by_side
+from rlhf_lib.workbook.ch08_regularization.experiments import BETAS, EVERY, STEPS, penalised
 
+LONG = False  # True runs section 1 to its last step
 set_seed(0)
 world, sft = PocketWorld(), load_policy("pocket-sft")
 proxy, gold = RewardModel.load("pocket-reward"), GoldReward(world)
-requests = world.prompts(1000, seed=5)
 
 # %% tags=["training"]
-changes = {"β = 0": {}, "β = 0.2": {"kl_coefficient": 0.2}, "β = 1": {"kl_coefficient": 1.0}}
-changes["ptx, γ = 0.3"] = {"pretraining_coefficient": 0.3}
-
-
-def short_run(name):
-    """(policy, history) after ten rounds from pocket-sft."""
-    policy = sft.copy()
-    settings = preset("rloo", steps=10, prompts_per_step=6, learning_rate=6e-4, **changes[name])
-    documents = packed_rows(policy, world.documents(100), 8, 64)  # used in section 9
-    return policy, train_online(policy, requests, proxy, settings, gold, pretraining=documents)
-
-
-runs = side_by_side(short_run, ("β = 0", "β = 0.2"))  # both at once, each with half of the cores
+runs = side_by_side(lambda beta: penalised(beta, seed=0, steps=STEPS if LONG else EVERY), (0.0, 0.2))
 
 # %%
-band = load_band("regularization")
-fig, axes = figure(1, 3, height=2.7)
+stored = band("beta_sweep")
+fig, axes = figure(1, 3, height=2.8)
 titles = {"proxy": "reward model", "gold": "gold utility", "kl": "KL to pocket-sft (nats)"}
 for axis, (metric, title) in zip(axes, titles.items(), strict=True):
-    for (name, (_, history)), key, colour in zip(runs.items(), ("free", "beta"), CYCLE, strict=False):
-        low, high = band[key][metric]["low"], band[key][metric]["high"]
-        axis.fill_between(range(len(low)), low, high, color=colour, alpha=0.18, lw=0)
-        axis.plot(smooth(history.series(metric)), color=colour, lw=2, label=name)
+    for (beta, (_, curves)), colour in zip(runs.items(), CYCLE, strict=False):
+        known = stored[f"{beta:g}"]
+        axis.fill_between(known["step"], known[metric]["low"], known[metric]["high"], color=colour, alpha=0.15)
+        axis.plot(known["step"], known[metric]["median"], color=colour, lw=1)
+        axis.plot(curves["step"], curves[metric], "o", color=colour, label=f"β = {beta:g}")
     axis.set(title=title, xlabel="step")
 axes[0].legend();
 
 # %% [markdown]
-# Bands: five seeds; lines: what you have just run. The reward model likes both runs about as much. The distance travelled is another, and so is the gold utility: on four of the five seeds the free run ends lower than the other, on the fifth they are level. (A single batch, as in the line of progress, is mostly noise.) Chapter 18 goes on for longer, and there it falls off a cliff.
+# Bands and thin lines: range and median of five stored runs, measured on two answers to each of 96 requests that no run is trained on. Dots: the first part of a run of your own, measured on the same requests.
 #
-# That is why one regularizes: *the reward is a proxy, and it is worst where nobody has looked*. A penalty does not mend the reward. It keeps the policy where the reward is still good.
+# The reward model likes the free run a little better. Gold disagrees: without a penalty it rises at first, on most seeds, and then falls to about where it began or below, while the reward goes on climbing. With β = 0.2 it stays up. And the free policy has travelled about twice as far. (Chapter 18 goes on for longer; there it falls off a cliff.)
 #
-# **If your curve looks wrong.** KL above 0 in the very first round (`history.series("kl")[0]`; the curves drawn are means of neighbours): the reference is not the policy's start. KL below 0 for many steps: section 5. Both runs alike: β is not used (is `kl_in` "loss" and the kind "k1"? section 6).
+# That is why people regularize: *the reward is a proxy, and it is least reliable where nobody has looked*. A penalty does not repair the reward. It keeps the policy where the reward is still good.
+#
+# **If your dots look wrong.** KL above 0 at step 0: the reference is not the policy's start. KL below 0 for many steps: section 5. Both runs alike: β is not used (is `kl_in` "loss" and the kind "k1"? section 6).
 
 # %% [markdown]
 # ## 2. KL in the reward
 #
-# The general form is $r = r_\theta - \lambda\, r_{reg}$. In RLHF nearly always:
+# The general form is $r = r_\theta - \lambda\, r_{reg}$: a reward minus a cost. In RLHF the cost is nearly always
 #
 # $$r(x, y) - \beta\,\log\frac{\pi(y\mid x)}{\pi_{ref}(y\mid x)}$$
 #
-# whose mean over the policy's own answers is $\mathbb E[r] - \beta\,\mathrm{KL}(\pi\,\|\,\pi_{ref})$. The log-ratio of an answer is the sum over its tokens, so the reference has to score exactly the tokens that the policy drew:
+# Averaged over the policy's own answers this is $\mathbb E[r] - \beta\,\mathrm{KL}(\pi\,\|\,\pi_{ref})$. The log-ratio of an answer is the sum over its tokens, so the reference has to score exactly the tokens that the policy drew. Here is one batch by hand: draw, score twice, subtract, and give the result to RLOO.
 
 # %%
-asked = world.prompts(3, ("fact", "opinion", "lookalike"), seed=4, split="test")
-rollout = runs["β = 0"][0].sample(asked, max_new_tokens=40, seed=1)
+from rlhf_lib.objectives import rloo_advantages
+
+policy, asked = runs[0.0][0], world.prompts(3, ("fact", "opinion", "lookalike"), seed=4, split="test")
+rollout = policy.sample(asked, samples_per_prompt=4, max_new_tokens=40, seed=1)
 with torch.no_grad():
-    rewards, ref_logp = proxy(rollout), sft.logprobs(rollout)
-log_ratio = (rollout.logp - ref_logp).sum(1)
-for text, r, d in zip(rollout.texts, rewards.tolist(), log_ratio.tolist(), strict=True):
-    print(f"reward {r:+.2f}  log-ratio {d:+5.1f}  with β 0.2: {r - 0.2 * d:+.2f}   {text[:52]!r}")
+    rewards, ref_logp = proxy(rollout), sft.logprobs(rollout)  # (12,) and (12, T)
+log_ratio = ((rollout.logp - ref_logp) * rollout.loss_mask).sum(1)
+penalised_rewards = rewards - 0.2 * log_ratio
+advantages = rloo_advantages(penalised_rewards.view(3, 4))
+for i in (0, 4, 8):
+    print(f"reward {rewards[i]:+.2f}  log-ratio {log_ratio[i]:+5.1f}  "
+          f"with β 0.2: {penalised_rewards[i]:+.2f}   {rollout.texts[i][:52]!r}")
 
 # %% [markdown]
-# **β** is a price in points of reward per nat. *Larger β, nearer to the reference.* Three traps that real code has fallen into:
+# The trainer does nothing else. Give it the same batch, and it finds the same advantages:
+
+# %%
+from rlhf_lib.training import OnlineTrainer, preset
+
+trainer = OnlineTrainer(policy, asked, proxy, preset("rloo", kl_coefficient=0.2), reference=sft)
+theirs = trainer.prepare(rollout, rewards).advantages
+print(f"largest difference: {(theirs.view(3, 4) - advantages).abs().max():.6f}")
+
+# %% [markdown]
+# **β** is a price: points of reward for each nat. *Larger β, nearer to the reference.* Three traps that real code has fallen into:
 #
-# - **The prompt.** The same tokens stand in front of both models; they were not drawn by the policy. Their log-ratio is no part of the KL. Mask them out.
-# - **The sign.** $+\beta$ log-ratio pays for drift. With β = 0 in all tests nobody notices (the clinic below).
-# - **`F.kl_div`.** It takes the *log* of its input but not of its target, unless told so, and its order is turned round:
+# - **The prompt.** The same prompt tokens stand before both models; the policy did not draw them. Their log-ratio is no part of the KL. Mask them out.
+# - **The sign.** $+\beta$ log-ratio *pays* for drift. If every test has β = 0, nobody notices (the clinic below).
+# - **`F.kl_div`.** Its first argument must already be log-probabilities. Its second must be probabilities, unless you set `log_target=True`. And it weighs by the second: `F.kl_div(input, target)` is KL(target ‖ input), the opposite order of the notation.
 
 # %% tags=["nbval-check-output"]
 import torch.nn.functional as F
@@ -106,21 +113,28 @@ print(f"F.kl_div(π, ref, log_target=True):       {F.kl_div(pi, ref, reduction='
 print(f"F.kl_div(ref, π), log_target forgotten:  {F.kl_div(ref, pi, reduction='sum'):.4f}")
 
 # %% [markdown]
+# The second line is right, and the third is the other direction of the KL: close enough here to pass for it. The last one is not a number, because a logarithm was given where a probability belongs.
+
+# %% [markdown]
 # ## 3. What β does, exactly
 #
-# Take requests for which every answer is listed. Then the best policy needs no training:
+# Suppose that all answers to a request could be listed. Then the best policy would need no training:
 #
 # $$\pi^*(y\mid x) = \frac1{Z(x)}\,\pi_{ref}(y\mid x)\,e^{r(x,y)/\beta} \quad \text{[OPT-1]} \qquad Z(x) = \sum_y \pi_{ref}(y\mid x)\,e^{r(x,y)/\beta} \quad \text{[OPT-2]}$$
 #
-# and any other policy lacks exactly its distance to it (chapter 12 derives this):
+# and any other policy would fall short by exactly its distance from it (chapter 12 derives this):
 #
 # $$\mathbb E_\pi[r] - \beta\,\mathrm{KL}(\pi\|\pi_{ref}) = \beta\log Z - \beta\,\mathrm{KL}(\pi\|\pi^*) \qquad \text{[OPT-3]}$$
+#
+# We list 100 answers to each of eight requests, and call that an **exact world**:
 
 # %%
-from rlhf_lib.exact import exact_world
+from rlhf_lib.exact import coverage, exact_world
 
 kinds = ("fact", "opinion", "unsafe", "lookalike", "sum")
 exact = exact_world(world, world.prompts(8, kinds, seed=3), sft, proxy, size=100)
+share = coverage(sft, exact)
+print(f"the lists hold {share.mean():.0%} of pocket-sft's probability ({share.min():.0%} to {share.max():.0%})")
 for beta in (5.0, 1.0, 0.2):
     best = exact.optimum(beta)
     numbers = exact.measure(best, beta)
@@ -129,6 +143,8 @@ for beta in (5.0, 1.0, 0.2):
         print(f"     {probability:.2f}  reward {reward:+.2f}  {text!r}")
 
 # %% [markdown]
+# The lists do not hold everything: misspelt, unfinished and rambling answers are missing, and a real policy can go there. The reference of the exact world is pocket-sft *given that it answers from the list*, rescaled to sum to 1. Inside the list the formulas hold to the last digit; as a measurement of pocket-sft the numbers would be wrong.
+#
 # A sweep over β costs nothing here. **Predict** the shape of reward against KL: a line, bending up, or bending down?
 
 # %%
@@ -147,35 +163,55 @@ print("best-of-n, exact KL:", [round(s["kl"], 2) for s in of_n])
 print("the formula:        ", [round(best_of_n_kl(n), 2) for n in (2, 4, 16, 64)])
 
 # %% [markdown]
-# The left curve is the **frontier**: nothing lies above it. It bends down, so the first nat buys most. Best-of-n (its exact distribution [OPT-4], its exact KL [OPT-5]) stays close under it, at a KL of at most $\log n - \frac{n-1}n$ [KL-4]; chapter 10 has more.
+# The left curve is the **frontier**: no policy over these lists lies above it. It bends down, so the first nat buys most. Best-of-n (its exact distribution [OPT-4], its exact KL [OPT-5]) stays close below it, at a KL of at most $\log n - \frac{n-1}n$ [KL-4]; chapter 10 has more.
 #
-# The right picture is over-optimization without a training run: the same optimal policies, judged by gold. Where it stops rising, more optimisation is for the reward model's sake only. (All listed answers are proper sentences. A real policy can leave that list.)
+# The right picture is over-optimization without a training run: the same best policies, judged by gold. Where it stops rising, more optimisation serves only the reward model.
 
 # %% [markdown]
 # ## 4. A sweep of real runs
 #
-# And on the language model? One more short run, with β = 1; the others are section 1's.
+# Now the language model itself: the stored runs of all β at their last step. Think of the two ends, β → 0 and β → ∞, before you look.
 
-# %%
-more = side_by_side(short_run, ("β = 1", "ptx, γ = 0.3"))  # the second for section 9
-runs["β = 1"] = more["β = 1"]
-fig, axes = figure(1, 3, height=2.7)
-for axis, (metric, title) in zip(axes, titles.items(), strict=True):
-    ends = [np.mean(history.series(metric)[-5:]) for _, history in runs.values()]
-    axis.plot(list(runs), ends, "o-", color=CYCLE[4])
-    axis.set_title(title)
-    print(f"{metric:5s}", [round(float(end), 2) for end in ends])
+# %% tags=["predict"]
+guess = predict(
+    "From the smallest β to the largest, what does the gold utility at the end of the run do?",
+    {"falls": "it falls: a penalty only costs", "level": "it rises, then stays level",
+     "hump": "it rises, then clearly falls again"},
+)  # fmt: skip
+guess
+
+# %% tags=["predicted"]
+ends = {beta: [run[f"{beta:g}"] for run in results_of("08_regularization", "beta_sweep").values()] for beta in BETAS}
+titles |= {"objective": "reward − β · KL"}
+fig, axes = figure(2, 2, height=2.3)
+for axis, (metric, title) in zip(axes.flat, titles.items(), strict=True):
+    values = np.array([[run[metric][-1] for run in ends[beta]] for beta in BETAS])
+    axis.plot(range(len(BETAS)), values, "o", color="0.6", ms=4)
+    axis.plot(np.median(values, 1), lw=2, color=CYCLE[4])
+    axis.axhline(np.median([run[metric][0] for run in ends[0.0]]), color="0.4", ls=":")
+    axis.set(title=title, xticks=range(len(BETAS)), xticklabels=[f"β {beta:g}" for beta in BETAS])
+free, held, tight = (np.array([run["gold"][-1] for run in ends[beta]]) for beta in BETAS)
+lost = held - tight  # on each seed, from β = 0.2 to 1
+clear = lost.mean() > 2 * lost.std(ddof=1) / len(lost) ** 0.5
+guess.reveal("falls" if free.mean() > held.mean() else "hump" if clear else "level")
 
 # %% [markdown]
-# β = 1 is an expensive leash: distance small, reward small. There is no β that is right in general: it depends on the scale of the rewards (ours have a standard deviation of 1 over SFT answers), on the length of answers (KL adds up over tokens), and on how far the reward model can be trusted. So: sweep it, and
-# compare runs at equal **KL**, not at equal steps.
+# Dots are runs, the line joins the medians, and the dotted line is pocket-sft, the policy that does nothing.
+#
+# *Distance and reward* fall as β rises: that is what a price does. *Gold* does not follow the reward. With β = 0 the policy has run past the point where the reward model is right. Between β = 0.2 and β = 1 the reward differs by nearly a point, and gold by so little that five runs cannot tell: what the cheaper penalty collects, gold does not see. (Far to the right
+# the curve must come down to the dotted line: at an infinite price nothing moves.)
+#
+# Now the last panel, the *objective*, which is what each run was told to maximise. At β = 1 it ends far **below** pocket-sft, which has no KL to pay for. How can a policy that is optimised end up worse off than one that does nothing? By noise. A gradient from 32 answers points partly in random directions, and at this learning rate the
+# policy wanders more than a nat away; at β = 1 each nat costs a whole point. The best policy for β = 1 has less than half a nat to pay for (section 3). So a large β wants a smaller learning rate, or more answers a step, before you may call it a leash.
+#
+# No β is right in general. It depends on the scale of the rewards (here a standard deviation of about 1 over pocket-sft's answers), on the length of answers (KL adds up over tokens), and on how far the reward model can be trusted. So sweep it, and compare runs at equal **KL**, not at equal steps.
 
 # %% [markdown]
 # ## 5. Three estimators, more closely
 #
-# Chapter 11 (section 11) meets $k_1=\Delta$, $k_2=\frac12\Delta^2$ and $k_3=e^{-\Delta}-1+\Delta$ [KL-1] on three tokens, beside the exact sum [KL-2]. Here: where k3 comes from, when it is *worse*, and what a negative value means.
+# With $\Delta = \log\pi - \log\pi_{ref}$ of a sampled token, chapter 11 met three estimates of the KL: $k_1=\Delta$, $k_2=\frac12\Delta^2$ and $k_3=e^{-\Delta}-1+\Delta$ [KL-1], beside the exact sum over the vocabulary [KL-2]. This section asks where k3 comes from, when it is *worse*, and what a negative value means.
 #
-# Samples of $\pi$ obey $\mathbb E[e^{-\Delta}-1] = \sum_y \pi_{ref}(y) - 1 = 0$. So any multiple of it may be added to k1 without a bias: a **control variate**. $k_1 + c\,(e^{-\Delta}-1)$ is k1 for $c=0$ and k3 for $c=1$.
+# Suppose you know a quantity whose average is exactly zero, and which is high whenever k1 is low. Add it to k1: the average stays, and the noise cancels. That trick is called a **control variate**. Here such a quantity is $e^{-\Delta}-1$. How much of it should you add? Try every multiple $c$, from 0 (plain k1) over 1 (k3) on, for policies at three distances from the reference:
 
 # %%
 cs = torch.linspace(-0.2, 1.4, 81, dtype=torch.float64)[:, None]
@@ -190,7 +226,9 @@ axis.set(xlabel="c (0: k1, 1: k3)", ylabel="standard deviation / that of k1", yl
 axis.legend();
 
 # %% [markdown]
-# Near the reference $c=1$ nearly cancels the noise (there $e^{-\Delta}-1\approx-\Delta$). Far away (β 0.7) the best $c$ has moved back towards 0, and k3 scatters more than k1. Along each curve the mean is the same: its KL, in the legend.
+# Near the reference, $c=1$ cancels nearly all the noise. Farther away (β 0.7) the best $c$ has moved back below 1, and k3 saves much less. (Farther still k3 scatters *more* than k1: the right panel below.) Along each curve the mean never changes: it is the KL in the legend.
+#
+# Why is the average zero? $\mathbb E_\pi[e^{-\Delta}] = \sum_y \pi(y)\,\frac{\pi_{ref}(y)}{\pi(y)} = \sum_y \pi_{ref}(y) = 1$. And why does it cancel k1's noise? For small Δ, $e^{-\Delta}-1\approx-\Delta$.
 
 # %%
 from rlhf_lib.exact import drifted, estimator_moments
@@ -214,30 +252,30 @@ axes[0].legend();
 #
 # ### Negative values
 #
-# A log-ratio is negative whenever the policy drew something that the reference likes better. That must happen, since both sum to 1. On real answers:
+# A log-ratio is negative whenever the policy drew something that the reference likes better. That must happen, since the probabilities of both sum to 1. On real answers:
 
 # %%
-far = runs["β = 0.2"][0].sample(world.prompts(128, seed=33), 2, 40, seed=2)
+far_policy = runs[0.2][0]
+far = far_policy.sample(world.prompts(128, seed=33), 2, 40, seed=2)
 with torch.no_grad():
-    token_k1 = far.logp - sft.logprobs(far)
-real = far.completion_mask.bool()
-tokens, answers = token_k1[real], token_k1.sum(1)
+    token_k1 = (far.logp - sft.logprobs(far)) * far.loss_mask
+tokens, answers = token_k1[far.loss_mask.bool()], token_k1.sum(1)
 batches = answers[torch.randperm(256, generator=torch.Generator().manual_seed(0))].view(-1, 8).mean(1)
 print(f"negative: {(tokens < 0).float().mean():.0%} of tokens, {(answers < 0).float().mean():.0%} of answers,")
 print(f"          {(batches < 0).float().mean():.0%} of means over 8 answers")
 print(f"mean of all answers: {answers.mean():.2f} nats")
 
 # %% [markdown]
-# Single values below 0 are noise. (Nearer to the reference, as at the start of every run, means over a batch are too: distance 0.1 in the lab below.) A *mean* that stays below 0 is a bug, and the identity says which: the samples are not the policy's. If they are the reference's, k1 has the mean $-\mathrm{KL}(\pi_{ref}\|\pi)$:
+# Single values below 0 are noise. (Near the reference, as at the start of every run, means over a batch can be negative too: try distance 0.1 in the lab below.) A *mean* that stays below 0 is a bug: the samples are not the policy's. If they are the reference's, k1 has the mean $-\mathrm{KL}(\pi_{ref}\|\pi)$:
 
 # %%
 old = sft.sample(world.prompts(128, seed=33), 2, 40, seed=2)  # stale samples: from before the training
 with torch.no_grad():
-    wrong = (runs["β = 0.2"][0].logprobs(old) - old.logp).sum(1)
+    wrong = (far_policy.logprobs(old) - old.logp).sum(1)
 print(f"mean k1 on stale samples: {wrong.mean():.2f} nats, standard error {wrong.std() / 16:.2f}")
 
 # %% [markdown]
-# In the wild: samples of an older policy, another temperature or top-p than is scored, an end token masked out, a reference in another precision.
+# In the wild: samples of an older policy, another temperature or top-p than the one that is scored, an end token masked out, a reference in another precision.
 #
 # ### k3's spikes
 #
@@ -254,8 +292,7 @@ without = ((logp.exp() * value).sum() - logp[place].exp() * value[place]).item()
 print(f"the mean of k3 as long as it is not drawn: {without:.3f}; when it is, the loss jumps")
 
 # %% [markdown]
-# So "unbiased" is of little use when most of the mean sits in an event that your batch does not contain: the estimate is nearly always too low, and then far too high. In the loss, the gradient spikes too, and gradient clipping hides it. (Readers of the book have reported such spikes at β = 0.04. A second cause is worse: with Δ the wrong way
-# round k3 explodes where the policy *does* sample. The clinic has that one.)
+# "Unbiased" is of little use when most of the mean sits in an event that your batch does not contain: the estimate is nearly always too low, and then far too high. In the loss the gradient spikes too, and gradient clipping hides it. (A second cause is worse. With Δ the wrong way round, k3 explodes where the policy *does* sample. The clinic has that one.)
 
 # %% tags=["lab"]
 from rlhf_lib.labs import estimator_lab
@@ -270,70 +307,71 @@ estimator_lab()
 # %%
 part = far.select(torch.arange(96))
 with torch.no_grad():
-    per_token = exact_kl(runs["β = 0.2"][0].completion_logits(part), sft.completion_logits(part))
-summed, sampled = (per_token * part.completion_mask).sum(1), token_k1[:96].sum(1)
+    per_token = exact_kl(far_policy.completion_logits(part), sft.completion_logits(part))
+summed, sampled = (per_token * part.loss_mask).sum(1), answers[:96]
 for name, x in (("k1, sampled tokens", sampled), ("summed over the vocabulary", summed)):
     print(f"{name:27s} {x.mean():.2f} nats, standard deviation {x.std():.2f}, smallest {x.min():+.2f}")
 
 # %% [markdown]
-# ## 6. The gradient: where the estimate stands matters
+# ## 6. In the loss it is another matter
 #
-# As a *number in the reward*, k1 does what it should. As a term of the *loss* the estimate is differentiated, and only k2 has the KL's gradient: k1's is 0 on average, k3's is that of $\mathrm{KL}(\pi_{ref}\|\pi)$ (chapter 11). How much does that matter in the end? Train a table in the exact world with each, and measure the distance to π*.
+# As a *number in the reward*, k1 does what it should. In the *loss*, an estimate is differentiated, and that changes everything. Train a table of probabilities in the exact world with each, by REINFORCE on 32 sampled answers a step, and measure the distance to π*, which is known. **Predict:** which of these end at π*?
 
 # %%
-from rlhf_lib.exact import TabularPolicy, draw
-from rlhf_lib.objectives import kl_estimate, rloo_advantages
+from rlhf_lib.exact import descend, draw
+from rlhf_lib.objectives import kl_estimate, weighted_kl
 
-places = {"k1 in the reward": None, "k1 in the loss": "k1", "k2 in the loss": "k2", "k3 in the loss": "k3"}
+BETA = 0.5
+kinds = {"k1 in the reward": None, "k1 in the loss": "k1", "k2 in the loss": "k2", "k3 in the loss": "k3"}
+kinds["k3 weighted, in the loss"] = "weighted"
 
 
-def penalised_loss(table, kind, generator, beta=0.5, samples=32):
+def penalised_loss(table, kind, generator, beta=BETA, samples=32):
     """REINFORCE on sampled answers, with the penalty in the reward (kind None) or in the loss."""
-    with torch.no_grad():
-        index = draw(table.table(), samples, generator)
+    index = draw(table.table().detach(), samples, generator)
     logp, ref_logp = table.pick(index), exact.ref_logp.gather(1, index)
-    rewards = exact.rewards.gather(1, index)
+    rewards, penalty = exact.rewards.gather(1, index), 0.0
     if kind is None:
         rewards = rewards - beta * (logp.detach() - ref_logp)
-    penalty = 0.0 if kind is None else beta * kl_estimate(logp, ref_logp, kind).mean()
+    elif kind == "weighted":
+        penalty = beta * weighted_kl(logp, logp.detach(), ref_logp).mean()
+    else:
+        penalty = beta * kl_estimate(logp, ref_logp, kind).mean()
     return penalty - (rloo_advantages(rewards) * logp).mean()
 
 # %%
-ends, (fig, axes) = {}, figure(1, 2, height=2.9)
-for name, kind in places.items():
-    table, generator = TabularPolicy(exact.ref_logp), torch.Generator().manual_seed(0)
-    optimizer, rows = torch.optim.Adam(table.parameters(), 0.05), []
-    for step in range(240):
-        loss = penalised_loss(table, kind, generator)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if step % 8 == 7:
-            rows.append(exact.measure(table.table(), 0.5))
+curves, (fig, axes) = {}, figure(1, 2, height=2.9)
+for name, kind in kinds.items():
+    generator = torch.Generator().manual_seed(0)
+    loss = functools.partial(penalised_loss, kind=kind, generator=generator)
+    curves[name] = descend(exact, loss, beta=BETA)
     for axis, key in zip(axes, ("reverse_kl", "kl"), strict=True):
-        axis.plot(range(8, 248, 8), [row[key] for row in rows], label=name)
-    ends[name] = rows[-1]
+        axis.plot([row["step"] for row in curves[name]], [row[key] for row in curves[name]], label=name)
 axes[0].set(title="KL(policy ‖ π*) (nats)", xlabel="step", yscale="log")
 axes[1].set(title="KL(policy ‖ reference) (nats)", xlabel="step")
-axes[1].legend();
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3);
 
 # %% [markdown]
-# k1 in the loss is no penalty at all: that policy walks away. k1 in the reward and k2 in the loss head for the same π*, k2 with more noise. k3 in the loss holds as well, but to **another optimum**: it penalises $\mathrm{KL}(\pi_{ref}\|\pi)$, whose best policy is $\pi = \beta\,\pi_{ref}/(c - r)$, with the $c$ that makes it sum to 1. That optimum can be computed:
+# - **k1 in the loss** is no penalty at all. Its gradient, $\nabla\log\pi$ of a sample, is zero on average, so that policy walks away.
+# - **k1 in the reward** and **k2 in the loss** head for the same π*: their expected gradients are equal, and are those of the KL. k2's is noisier.
+# - **k3 in the loss** holds, but at *another optimum*. Its gradient is that of $\mathrm{KL}(\pi_{ref}\|\pi)$, the other direction. The best policy for that penalty is $\pi = \beta\,\pi_{ref}/(c - r)$, with the $c$ that makes it sum to 1; it can be computed:
 
 # %%
-p, low = exact.ref_logp.exp(), exact.rewards.max(1, keepdim=True).values
-high = low + 0.5  # c lies between the best reward and that plus beta
-for _ in range(60):
-    c = (low + high) / 2
-    too_much = (0.5 * p / (c - exact.rewards)).sum(1, keepdim=True) > 1
-    low, high = torch.where(too_much, c, low), torch.where(too_much, high, c)
-other = exact.measure((0.5 * p / (high - exact.rewards)).log(), 0.5)
+from rlhf_lib.exact import forward_kl_optimum
+
+other = exact.measure(forward_kl_optimum(exact.ref_logp, exact.rewards, BETA), BETA)
 print(f"optimum under KL(ref‖π): {other['reverse_kl']:.2f} nats from π*, {other['kl']:.2f} from the reference")
-run = ends["k3 in the loss"]
-print(f"the k3 run above:        {run['reverse_kl']:.2f} and {run['kl']:.2f}")
+for name in ("k3 in the loss", "k3 weighted, in the loss"):
+    row = curves[name][-1]
+    print(f"{name:24s} {row['reverse_kl']:.2f} nats from π*, {row['kl']:.2f} from the reference")
 
 # %% [markdown]
-# The run is still on its way there: its KL was rising when we stopped. k3 in the loss is not wrong. It is another and here a longer leash under the same name, and β values do not carry over.
+# The k3 run is on its way to that optimum: its KL was still rising when we stopped. GRPO's published loss has k3 there. It is not wrong, but it is another penalty under the same name, here a longer leash, and values of β do not carry over.
+#
+# **The repair of 2025.** k3 estimates the right *number*; its gradient ignores that the samples come from the policy itself. Multiply k3 by the ratio of the policy to the one that drew the sample. The ratio is 1, its gradient is not, and the product has the gradient of KL(π‖π_ref). DeepSeek-V3.2 does so, TRL's GRPO trainer does so by default since version 1.16, and here it is
+# `kl_in="loss", kl_kind="k3_weighted"`. In the figure its line lies exactly on k2's: on fresh samples the two have the same gradient, $\Delta\,\nabla\log\pi$. They part when a batch is used for a second update.
+#
+# So: **k1 in the reward, or k2 or weighted k3 in the loss, are the KL penalty. Plain k3 in the loss is another one.**
 
 # %% [markdown]
 # ## 7. Forward and reverse
@@ -343,7 +381,7 @@ print(f"the k3 run above:        {run['reverse_kl']:.2f} and {run['kl']:.2f}")
 # - **forward**, $\mathrm{KL}(p\|q)$: wherever the target has mass, $q$ must have some. It *covers*;
 # - **reverse**, $\mathrm{KL}(q\|p)$: wherever $q$ has mass, the target must have some. It *seeks a mode*.
 #
-# **Predict:** a single Gaussian for a target with two summits. Where does each direction put it?
+# **Predict:** fit a single Gaussian to a target with two summits. Where does each direction put it?
 
 # %%
 from rlhf_lib.exact import fit_gaussian, grid, two_modes
@@ -361,7 +399,7 @@ for axis, direction in zip(axes, ("forward", "reverse"), strict=True):
     axis.legend(loc="upper right", fontsize=7.5)
 
 # %% [markdown]
-# Forward gives the same answer from everywhere, and puts its summit near the valley, where the target has next to nothing. Reverse takes the summit where it stands and does not know of the other. Look at the numbers: the fit on the right summit is a local minimum, 0.91 against 0.51, and descent has no reason to leave it.
+# Forward gives the same fit from both starts, with its summit near the valley, where the target has next to nothing. Reverse takes the summit that it starts near and never learns of the other. The numbers say that the fit on the right is the worse one, 0.91 against 0.51; descent has no reason to leave it.
 
 # %% tags=["lab"]
 from rlhf_lib.labs import divergence_lab
@@ -371,12 +409,12 @@ divergence_lab()
 # %% [markdown]
 # ### What has that to do with SFT and RL?
 #
-# - **SFT** minimises $-\mathbb E_{y\sim p}[\log\pi(y)] = \mathrm{KL}(p\|\pi) + H(p)$: forward KL to the writers of the data, *plus* a constant.
+# - **SFT** (supervised fine-tuning) minimises $-\mathbb E_{y\sim p}[\log\pi(y)] = \mathrm{KL}(p\|\pi) + H(p)$: the forward KL to the writers of the data, plus their entropy $H(p)$, a constant.
 # - **RL** with a KL penalty minimises $\beta\,\mathrm{KL}(\pi\|\pi^*)$ up to a constant: that is [OPT-3]. Reverse KL, to the policy that the reward asks for.
 #
-# With room for every answer (a table, a large model) both could reach their target. The difference shows when they cannot, or are stopped early: SFT spreads out to all that it was shown, RL sharpens what it already does.
+# With room for every answer (a table, a large model) both could reach their target. The difference shows when they cannot, or are stopped early: SFT spreads out over all that it was shown, RL sharpens what it already does.
 #
-# And the *penalty* is a reverse KL too. It forbids to say what the reference never says. It hardly forbids to **stop** saying something:
+# The *penalty* is a reverse KL too. It forbids saying what the reference never says. It hardly forbids you to **stop** saying something:
 
 # %% tags=["nbval-check-output"]
 both_modes, one_mode = torch.tensor([0.5, 0.5]), torch.tensor([0.999, 0.001])
@@ -387,34 +425,36 @@ print(f"invent a third:         KL(π‖ref) {exact_kl(new_mode.log(), two_old.l
       f"KL(ref‖π) {exact_kl(two_old.log(), new_mode.log()):.2f}")
 
 # %% [markdown]
-# To give up half of all it can say costs a policy $\log 2 = 0.69$ nats. That is one reason why RLHF'd models are less diverse than their reference at an innocent-looking KL.
+# Giving up half of all it can say costs a policy $\log 2 = 0.69$ nats. That is one reason why RLHF-trained models are less diverse than their reference at an innocent-looking KL.
 
 # %% [markdown]
-# ## 8. A coefficient that steers itself
+# ## 8. Steering: a target instead of a price
 #
-# Instead of β choose a distance (Ziegler et al., 2019): $\beta \leftarrow \beta\,(1 + e\,n/\text{horizon})$, with $e = \mathrm{clip}(\mathrm{KL}/\text{target} - 1, \pm0.2)$ [KL-3]. In the exact world the right answer is known: the β whose π* has just that KL. **Predict:** started nine times too low and sixteen times too high, do both arrive?
+# ### A coefficient that steers itself
+#
+# Instead of β, choose a distance (Ziegler et al., 2019): $\beta \leftarrow \beta\,(1 + e\,n/\text{horizon})$ after $n$ samples, with $e = \mathrm{clip}(\mathrm{KL}/\text{target} - 1, \pm0.2)$ [KL-3]. In the exact world the right answer is known: the β whose π* has just that KL. **Predict:** started nine times too low, and sixteen times too high, do both arrive?
 
 # %%
 from rlhf_lib.objectives import AdaptiveKL
 
+TARGET = 0.8
 
-def steered(beta, horizon, target=0.8, steps=400):
-    """[(β, KL), ...] of sampled policy gradients under the controller."""
-    table, generator = TabularPolicy(exact.ref_logp), torch.Generator().manual_seed(1)
-    control, rows = AdaptiveKL(target, horizon, beta), []
-    optimizer = torch.optim.Adam(table.parameters(), 0.05)
-    for _ in range(steps):
-        loss = penalised_loss(table, None, generator, control.coefficient, 16)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+
+def steered(beta, horizon):
+    """(β, KL) of each of 400 steps of policy gradient under the controller."""
+    control, path, generator = AdaptiveKL(TARGET, horizon, beta), [], torch.Generator().manual_seed(1)
+
+    def loss(table):
         kl = exact_kl(table.table().detach(), exact.ref_logp).mean().item()
-        rows.append((control.update(kl, 16 * 8), kl))
-    return np.array(rows)
+        path.append((control.update(kl, 16 * 8), kl))
+        return penalised_loss(table, None, generator, control.coefficient, samples=16)
+
+    descend(exact, loss, steps=400)
+    return np.array(path)
 
 # %%
 dense = np.geomspace(0.1, 10, 200)
-known = dense[np.argmin([abs(exact.measure(exact.optimum(b), b)["kl"] - 0.8) for b in dense])]
+known = dense[np.argmin([abs(exact.measure(exact.optimum(b), b)["kl"] - TARGET) for b in dense])]
 tries = {"from β 0.07": (0.07, 1500), "from β 10": (10.0, 1500), "from β 10, short horizon": (10.0, 250)}
 paths = {name: steered(*settings) for name, settings in tries.items()}
 fig, axes = figure(1, 2, height=2.9)
@@ -422,141 +462,154 @@ for name, path in paths.items():
     axes[0].semilogy(path[:, 0], label=name)
     axes[1].plot(path[:, 1])
 axes[0].axhline(known, color="0.4", ls=":")
-axes[1].axhline(0.8, color="0.4", ls=":")
+axes[1].axhline(TARGET, color="0.4", ls=":")
 axes[0].set(title="β (dotted: the exact answer)", xlabel="step")
-axes[1].set(title="KL (dotted: the target)", xlabel="step")
+axes[1].set(title="KL in nats (dotted: the target)", xlabel="step")
 print(f"the exact answer: β = {known:.2f}")
 fig.legend(loc="outside lower center", ncols=3);
 
 # %% [markdown]
-# From either side it finds its way, from below only after a long swing: β is small while it is learning to be large. With a short horizon β outruns the policy, which needs time to follow: it swings. A controller that is quicker than what it controls always does. Direct losses such as DPO have no such knob: their β is fixed from the first step to the last.
+# From either side β finds its way; from below only after a long swing, because β is small while it is learning to be large. With a short horizon β outruns the policy, which needs time to follow, and both swing. A controller that is quicker than what it controls always does that. Direct losses such as DPO have no such knob: their β is fixed from the first step to the last.
+#
+# ### A reference that moves
+#
+# Long runs (ProRL is one) *reset*: every few hundred steps the current policy becomes the new reference. What does β mean then? Each reset tilts an already tilted policy again. In the exact world, with a perfect optimum before each reset:
+
+# %% tags=["nbval-check-output"]
+from rlhf_lib.exact import optimal_policy
+
+reference = exact.ref_logp
+for resets in range(4):
+    star = optimal_policy(reference, exact.rewards, 2.0)
+    local, total = (exact_kl(star, q).mean().item() for q in (reference, exact.ref_logp))
+    same = abs(exact_kl(star, exact.optimum(2.0 / (resets + 1))).mean().item())
+    print(f"after {resets} resets: KL to the present reference {local:.2f}, to the first {total:.2f}; "
+          f"KL to π* of β = 2/{resets + 1}: {same:.4f}")
+    reference = star
 
 # %% [markdown]
-# ## 9. Pretraining gradients
+# $m$ resets at price β are one run at the price $\beta/(m+1)$. The KL in your log, to the *present* reference, stays small; the distance from where you began adds up unseen. With a true reward that is a convenient way to go far in safe steps. With a learned one it removes the bound: log the KL to the first policy as well.
+
+# %% [markdown]
+# ## 9. The step and the journey
 #
-# KL holds the *answers*. What of everything else that the model could do? InstructGPT mixed the pre-training loss into each update (PPO-ptx):
-#
-# $$\mathcal L = \mathcal L_{RL} - \gamma\ \mathbb E_{x\sim D_{pretrain}}[\log\pi_\theta(x)] \qquad \text{[REG-1]}$$
-#
-# "Forgetting" can be measured: the loss on documents that the base model had learned.
+# PPO holds back twice. Its clip compares with $\pi_{old}$, the policy that drew *this batch*; the penalty compares with $\pi_{ref}$, where all began. Thirty batches, six updates on each, in the exact world:
 
 # %%
-from rlhf_lib.training import document_loss
-
-runs |= more  # the run whose loss has pretraining text in it
-lost = {"pocket-base": load_policy("pocket-base"), "pocket-sft": sft} | {n: p for n, (p, _) in runs.items()}
-lost = {name: document_loss(policy, world.documents(99), batches=2) for name, policy in lost.items()}
-fig, axis = figure(height=2.7, width=6.4)
-axis.barh(list(lost)[::-1], list(lost.values())[::-1], color=CYCLE[0])
-axis.set(xlabel="loss on documents (nats a token)", xlim=(0.4, None))
-for name, (_, history) in runs.items():
-    reward, utility = (np.mean(history.series(m)[-5:]) for m in ("proxy", "gold"))
-    print(f"{name:13s} reward {reward:+.2f}  gold {utility:+.2f}")
-
-# %% [markdown]
-# Most of the forgetting happened in SFT, before any RL. RL adds some more. A KL penalty helps only a little, and not in every run: it holds the *answers*, not documents. How much their loss rose over the five seeds, sorted:
-
-# %%
-start = band["documents_start"]
-for name, key in (("RLOO, β = 0", "free"), ("RLOO, β = 0.2", "beta"), ("with ptx", "ptx")):
-    print(f"{name:14s} {[round(value - start, 2) for value in band['documents'][key]]}")
-
-# %% [markdown]
-# ptx does not only hold: it *re-learns*, far below where RL began. It costs an extra forward and backward pass a step. It is no bound on the answers: its KL to pocket-sft is above that of β = 0.2.
-
-# %% [markdown]
-# ## 10. Other terms beside the loss
-#
-# **DPO + NLL** (iterative RPO). DPO only wants the *difference* of chosen and rejected to grow, and often lets both fall. A likelihood term holds the chosen answer up:
-#
-# $$\mathcal L = \mathcal L_{DPO} - \alpha\,\frac{\log\pi_\theta(y_c\mid x)}{|y_c|} \qquad \text{[REG-2]}$$
-
-# %%
-from rlhf_lib import data_path
-from rlhf_lib.training import DirectSettings, read_preferences, train_direct
-
-pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))[:128]
-
-
-def change_of_chosen(weight):
-    """log π/π_ref of the chosen answers, step by step."""
-    settings = DirectSettings(
-        beta=0.05, nll_weight=weight, batch_size=16, learning_rate=6e-4, warmup_steps=3
-    )
-    history = train_direct(sft.copy(), pairs, settings)
-    return smooth(np.array(history.series("reward_chosen")) / settings.beta)
-
-
-chosen = side_by_side(change_of_chosen, (0.0, 1.0))
-for weight, change in chosen.items():
-    print(f"α = {weight:.0f}: chosen answers' log-probability changed by {change[-1]:+.1f} nats")
-
-# %% [markdown]
-# Chapter 12 makes this "displacement", measures it over seeds and compares the cures.
-#
-# **Margins.** The reward model's loss with a margin $m$ [RM-2] (chapter 07) is often listed here. It holds no policy; it says how much a pair still teaches. The push on a pair, by the gap it already has:
-
-# %%
-from rlhf_lib.objectives import bradley_terry_loss
-
-fig, axis = figure(height=2.6, width=5.8)
-for margin in (0.0, 1.0, 3.0):
-    gaps = torch.linspace(-3, 6, 91, requires_grad=True)
-    loss = bradley_terry_loss(gaps, torch.zeros(91), torch.full((91,), margin)) * 91
-    axis.plot(gaps.detach(), -torch.autograd.grad(loss, gaps)[0], label=f"margin {margin:.0f}")
-axis.set(xlabel="gap of rewards, chosen − rejected", ylabel="push on the gap")
-axis.legend();
-
-# %% [markdown]
-# Without a margin, clear pairs soon fall silent, and that in itself keeps rewards small. With one, clear pairs are pushed further. (SimPO's γ does the same to the policy itself.)
-
-# %% [markdown]
-# ## 11. PPO holds back twice
-#
-# The clip compares with $\pi_{old}$, the policy that drew *this batch*; the penalty with $\pi_{ref}$, where all began. Thirty batches, six updates on each, in the exact world:
-
-# %%
+from rlhf_lib.exact import TabularPolicy
 from rlhf_lib.objectives import policy_loss
 
 
-def ppo(clip, beta, rounds=30):
-    """[(KL of one batch's move, KL to the reference), ...], a row a batch."""
-    table, generator, rows = TabularPolicy(exact.ref_logp), torch.Generator().manual_seed(0), []
-    optimizer, ones = torch.optim.Adam(table.parameters(), 0.15), torch.ones(256, 1)
-    for _ in range(rounds):
-        old = table.table().detach()
-        index = draw(old, 32, generator)
-        logp = old.gather(1, index)
-        total = exact.rewards.gather(1, index) - beta * (logp - exact.ref_logp.gather(1, index))
-        a = rloo_advantages(total).view(-1)
-        for _ in range(6):
-            optimizer.zero_grad()
-            now = table.pick(index).view(-1, 1)
-            policy_loss(now, logp.view(-1, 1), a, ones, "ppo", clip_low=clip, clip_high=clip)[0].backward()
-            optimizer.step()
-        new = table.table().detach()
-        rows.append([exact_kl(new, q).mean().item() for q in (old, exact.ref_logp)])
-    return np.array(rows)
+def one_batch(table, optimizer, clip, beta, generator):
+    """Six updates on 32 answers to each request; returns KL(new ‖ old), and KL to the reference."""
+    old = table.table().detach()
+    index = draw(old, 32, generator)
+    logp, ones = old.gather(1, index), torch.ones(256, 1)
+    total = exact.rewards.gather(1, index) - beta * (logp - exact.ref_logp.gather(1, index))
+    advantages = rloo_advantages(total).view(-1)
+    for _ in range(6):
+        optimizer.zero_grad()
+        now = table.pick(index).view(-1, 1)
+        policy_loss(now, logp.view(-1, 1), advantages, ones, clip_low=clip, clip_high=clip)[0].backward()
+        optimizer.step()
+    return [exact_kl(table.table().detach(), q).mean().item() for q in (old, exact.ref_logp)]
 
 # %%
 brakes = {"neither": (0.99, 0.0), "clip 0.2": (0.2, 0.0), "β 0.5": (0.99, 0.5), "both": (0.2, 0.5)}
-moves = {name: ppo(*settings) for name, settings in brakes.items()}
-fig, axes = figure(1, 2, height=2.9)
-for name, path in moves.items():
-    axes[0].plot(path[:, 0], label=name)
-    axes[1].plot(path[:, 1], label=name)
+moves, (fig, axes) = {}, figure(1, 2, height=2.9)
+for name, (clip, beta) in brakes.items():
+    table, generator = TabularPolicy(exact.ref_logp), torch.Generator().manual_seed(0)
+    optimizer = torch.optim.Adam(table.parameters(), 0.15)
+    moves[name] = np.array([one_batch(table, optimizer, clip, beta, generator) for _ in range(30)])
+    for axis, path in zip(axes, moves[name].T, strict=True):
+        axis.plot(path, label=name)
 axes[0].set(title="KL(new ‖ old) of one batch (nats)", xlabel="batch", xlim=(0, 10))
 axes[1].set(title="KL(policy ‖ reference) (nats)", xlabel="batch")
 axes[1].legend();
 
 # %% [markdown]
-# Left: in the first batches the clip makes single moves smaller. (Later the other policy has nearly arrived, and moves less.) Right, it only delays: without a penalty the clipped policy walks on, as far as the unclipped one and here a little farther. The penalty bounds the total and lets the first batches leap. *One brake for the step, one for the journey.*
+# Left: in the first batches the clip makes each move smaller. (Later the other policies have nearly arrived, and move less.) Right: it only delays. Without a penalty the clipped policy walks on, as far as the unclipped one. The penalty bounds the total, and lets the first batches leap.
+#
+# Many recent runs set β = 0 and rely on such trust regions alone: a clip, a small learning rate, truncated ratios. They make each step reliable. They put no bound on where the steps lead. *One brake for the step, one for the journey.*
 
 # %% [markdown]
-# ## 12. No KL at all
+# ## 10. Other terms in the loss
 #
-# Many reasoning models are now trained with β = 0, so that they may explore. What holds them then? First, a reward that is *true*: a verifier has no mirage to climb. Second, it is bounded: a right answer cannot become righter. In the exact world, with a reward of 1 for answers of positive gold and β → 0, π* is the reference restricted to the right answers, at a KL of only
-# $\log(1/p)$, where $p$ is the share that was right before.
+# ### Pretraining gradients
+#
+# KL holds the *answers*. What about everything else that the model could do? InstructGPT mixed the pre-training loss into each update of PPO, and called that PPO-ptx:
+#
+# $$\mathcal L = \mathcal L_{RL} - \gamma\ \mathbb E_{x\sim D_{pretrain}}[\log\pi_\theta(x)] \qquad \text{[REG-1]}$$
+#
+# "Forgetting" can be measured: it is the loss on documents that the base model had learned. The stored runs after 16 steps, and the same with pretraining gradients in place of a penalty:
+
+# %%
+from rlhf_lib.training import document_loss
+
+base = document_loss(load_policy("pocket-base"), world.documents(99), batches=2)
+lost = {f"β = {beta:g}": [run["documents"][1] for run in ends[beta]] for beta in BETAS}
+with_ptx = list(results_of("08_regularization", "pretraining").values())
+lost["ptx, γ = 0.3"] = [run["documents"][-1] for run in with_ptx]
+fig, axis = figure(height=2.6, width=6.4)
+for row, values in enumerate(lost.values()):
+    axis.barh(row, np.median(values), color="0.85")
+    axis.plot(values, [row] * len(values), "o", ms=4, color=CYCLE[0])
+axis.axvline(base, color="0.3", ls="--", label="pocket-base")
+axis.axvline(ends[0.0][0]["documents"][0], color="0.3", ls=":", label="pocket-sft")
+axis.set(xlabel="loss on documents (nats a token)", yticks=range(len(lost)), yticklabels=list(lost), xlim=(0, None))
+axis.invert_yaxis()
+fig.legend(loc="outside right upper");
+
+# %% [markdown]
+# Most of the forgetting happened in supervised fine-tuning, before any RL: compare the two vertical lines. RL adds some more. β = 1 saves a part of that, β = 0.2 hardly any. Pretraining gradients do not only hold: they *re-learn*, to far below where RL began. They cost an extra forward and backward pass in each step, and put no bound on the answers.
+#
+# ### Forgetting follows the distance
+#
+# What decides how much is forgotten? Put all stored runs of section 4 into one picture, each at its three measurements:
+
+# %%
+fig, axis = figure(height=2.9, width=5.6)
+for beta, colour in zip(BETAS, CYCLE, strict=False):
+    for run in ends[beta]:
+        label = f"β = {beta:g}" if run is ends[beta][0] else None
+        axis.plot(run["kl"], run["documents"], "o-", ms=4, lw=0.7, color=colour, label=label)
+axis.set(xlabel="KL to pocket-sft, on answers (nats)", ylabel="loss on documents (nats a token)")
+axis.legend();
+
+# %% [markdown]
+# On the whole, the farther a policy has moved on its answers, the more it has forgotten of the documents, whichever β it was trained with. Shenfeld et al. (2025) report the same of large models: how much is forgotten is told by the KL *on the new task*. They call the second half of their finding *RL's razor*: at equal reward RL forgets less than SFT,
+# since among all policies that solve the task it ends near one with a small KL. That comparison needs longer and calmer runs than ours, so we do not draw it.
+#
+# ### A likelihood term, and a margin
+#
+# Two more terms are often listed under this heading.
+#
+# **DPO + NLL** (iterative RPO). DPO, chapter 12's loss on pairs, only wants the *difference* of chosen and rejected to grow, and often lets both fall. A likelihood term (NLL, negative log-likelihood) holds the chosen answer up:
+#
+# $$\mathcal L = \mathcal L_{DPO} - \alpha\,\frac{\log\pi_\theta(y_c\mid x)}{|y_c|} \qquad \text{[REG-2]}$$
+#
+# Here are two answers' log-probabilities, and what the two losses would do to each. A positive number means that a step of descent raises it:
+
+# %% tags=["nbval-check-output"]
+from rlhf_lib.objectives import dpo_loss
+
+chosen, rejected = (torch.tensor([x], requires_grad=True) for x in (-12.0, -14.0))
+dpo = dpo_loss(chosen, rejected, torch.tensor([-10.0]), torch.tensor([-10.0]), beta=0.1)
+with_nll = dpo - 1.0 * chosen.mean() / 6  # α = 1, six tokens
+for name, loss in (("DPO", dpo), ("DPO + NLL", with_nll)):
+    push = [-x.item() for x in torch.autograd.grad(loss, (chosen, rejected), retain_graph=True)]
+    print(f"{name:10s} push on the chosen {push[0]:+.3f}, on the rejected {push[1]:+.3f}")
+
+# %% [markdown]
+# DPO's pushes are equal and opposite, so nothing in the loss minds if shared weights carry both downwards. The likelihood term adds a push on the chosen answer alone. Chapter 12 shows the fall, its cause and its cures on a model.
+#
+# **Margins** in the reward model's loss [RM-2] (chapter 07) hold no policy. They change the reward: pairs that annotators found clear get a larger gap.
+
+# %% [markdown]
+# ## 11. No KL at all
+#
+# Many reasoning models are now trained with β = 0, so that they may explore. What holds them then? First, the reward is *checked* and not learned: a verifier compares the result with the right one. Second, it is bounded: a right answer cannot become righter. In the exact world, with a reward of 1 for answers of positive gold and β → 0, π* is the
+# reference restricted to the right answers, at a KL of only $\log(1/p)$, where $p$ is the share that was right before.
 
 # %% tags=["nbval-check-output"]
 verified = exact.with_rewards((exact.gold > 0).double())
@@ -569,101 +622,25 @@ far_off = exact_kl(exact.optimum(1e-2), exact.ref_logp).mean()
 print(f"the reward model's favourite answer, always: {far_off:.1f} nats")
 
 # %% [markdown]
-# Third: it learns from its own samples only, and an answer that it never draws gets no gradient. Fourth: clip, small learning rate, and stopping. None of these is a bound on the distance. A real run, on sums, with a reward of 1 for a right result; copies are kept for the next section:
+# Third, the policy learns from its own samples only, and an answer that it never draws gets no gradient. Fourth: clip, small learning rate, and stopping. None of these bounds the distance.
+#
+# And a verifier can be fooled, too. Unit tests get special-cased, the code that extracts an answer gets tricked, and models learn to guess several times. PocketWorld's verifier looks for the right result and at nothing else:
 
-# %%
+# %% tags=["nbval-check-output"]
 from rlhf_lib.rewards import VerifiedAnswer
-from rlhf_lib.training import OnlineTrainer
 
 right = VerifiedAnswer(world)
-sums = world.prompts(600, ("sum",), seed=5)
-settings = preset("rloo", steps=14, prompts_per_step=12, learning_rate=3e-4)
-trainer = OnlineTrainer(sft.copy(), sums, right, settings, gold)
-copies = []
-for step in range(14):
-    trainer.step()
-    if step % 7 == 6:
-        copies.append(trainer.policy.copy(frozen=True))
-
-# %%
-from rlhf_lib.plots import plot_history
-
-plot_history(trainer.history, ("proxy", "gold", "kl"));
+(question,) = world.prompts(1, ("sum",), seed=9, split="test")
+answer = world.answer(question, "short", random.Random(0))
+tricks = [answer, answer + " a cow is white. i like music.", "i do not know."]
+asked_thrice = sft.encode_completions([question] * 3, tricks)
+for text, verdict, utility in zip(tricks, right(asked_thrice), gold(asked_thrice), strict=True):
+    print(f"verifier {verdict:.0f}  gold {utility:+.2f}  {text!r}")
 
 # %% [markdown]
-# Without any penalty the share of right results rises, and gold with it: this reward cannot be fooled. (The policy moves by two nats and more, although $\log(1/0.46) = 0.8$ would do: nothing asks it to take the nearest way.)
-
-# %% [markdown]
-# ## 13. Forgetting and KL: RL's razor
+# ## 12. The silent-bug clinic
 #
-# Shenfeld et al. (2025) report two things: how much a model forgets is told by its KL *on the new task*, and RL forgets less than SFT at equal reward, since among all policies that solve the task it ends near one with a small KL. Let us see. The new task is sums. Three ways to learn it: RL (the run above), SFT on 128 *written* answers,
-# SFT on the policy's *own* right answers.
-
-# %%
-from rlhf_lib.experiments import measure_drift
-from rlhf_lib.training import SFTSettings, train_sft
-
-elsewhere = ("fact", "open", "opinion", "unsafe", "lookalike")
-task = world.prompts(48, ("sum",), seed=9, split="test")
-others = world.prompts(48, elsewhere, seed=9, split="test")
-rng = random.Random(0)
-written = [(prompt, world.answer(prompt, "short", rng)) for prompt in sums[:128]]
-tried = sft.sample(sums[:400], 1, 40, seed=0)
-own = [(q, a) for q, a, ok in zip(tried.prompts, tried.texts, right(tried), strict=True) if ok][:128]
-print(f"written: {written[0][1]!r}   own: {own[0][1]!r}")
-
-# %%
-before = sft.sample(task, 2, 40, seed=0)
-
-
-def drift(policy):
-    return measure_drift(policy, sft, world, task, others, right, gold, before=before)
-
-
-def epochs_of_sft(data, count=2):
-    """A `Drift` after each epoch."""
-    policy, found = sft.copy(), []
-    for seed in range(count):
-        train_sft(policy, data, SFTSettings(batch_size=16, learning_rate=1e-4, warmup_steps=1, seed=seed))
-        found.append(drift(policy))
-    return found
-
-
-data = {"SFT, written answers": written, "SFT, own right answers": own}
-razor = {"RL": list(side_by_side(drift, copies).values())}
-razor |= side_by_side(lambda name: epochs_of_sft(data[name]), data)
-
-# %%
-stored, begin = load_band("razor")["runs"], drift(sft)
-fig, axes = figure(1, 2, height=3.2)
-for (name, found), colour in zip(razor.items(), CYCLE, strict=False):
-    for run in stored:  # five seeds, pale
-        share, kl, loss = ([d[m] for d in run[name]] for m in ("task", "forward_kl", "documents"))
-        axes[0].plot(share, kl, ".", color=colour, alpha=0.35)
-        axes[1].plot(kl, loss, ".", color=colour, alpha=0.35)
-    axes[0].plot([d.task for d in found], [d.forward_kl for d in found], "o-", color=colour, label=name)
-    axes[1].plot([d.forward_kl for d in found], [d.documents for d in found], "o-", color=colour)
-axes[0].set(xlabel="right results in the new task", ylabel="KL(start ‖ policy) on the task (nats)")
-axes[1].set(xlabel="KL(start ‖ policy) on the task (nats)", ylabel="loss on documents (nats)")
-axes[1].axhline(begin.documents, color="0.4", ls=":")
-axes[0].legend()
-for name, found in razor.items():
-    print(f"{name:23s} right {begin.task:.2f} → {found[-1].task:.2f}, "
-          f"other kinds' gold {begin.others:+.2f} → {found[-1].others:+.2f}")
-
-# %% [markdown]
-# Pale: five seeds. What came out, candidly:
-#
-# - **Right picture: yes.** Whatever the method, the loss on documents follows the KL on the task (rank correlation 0.97 to 1.00 over all checkpoints of a seed on four seeds; 0.42 on the fifth, where RL forgot least). The losses themselves are small. On the other kinds of request RL ends 0.1 to 0.2 points of gold below the policy that hardly moved, on four of the five seeds; for SFT on written answers no loss can be told from noise.
-# - **Left picture: no.** At equal reward our RL moves *farther* than SFT on written answers: where both first give 75% right results, its KL was the larger one in all five seeds. Our guess: the written answers, plain sums, are close to what this policy already says, and 48 answers a step make a noisy gradient that moves much of which the reward says nothing.
-# - SFT on **own** right answers hardly moves. It also learns less in this time, so it settles nothing at equal reward.
-#
-# The razor's argument is about the *end point* of RL, the nearest policy that solves the task; a short, noisy run need not get there. Does a KL penalty bring it nearer? Try `kl_coefficient=0.1` in section 12, or more samples a step.
-
-# %% [markdown]
-# ## 14. The silent-bug clinic
-#
-# Three bugs that raise no error. First the curves: right and wrong implementation of one function, all else equal.
+# Bugs that raise no error. First the curves: right and wrong implementation of one function, all else equal.
 
 # %%
 from rlhf_lib.exercises import clinic
@@ -689,7 +666,7 @@ case.check(my_test)
 # %% [markdown]
 # <details><summary>Hint</summary>
 #
-# An answer that the policy finds likelier than the reference does: is it to gain or to lose by the penalty? Rewards 0 make it visible.
+# Take an answer that the policy finds likelier than the reference does. Should the penalty raise or lower its reward? Rewards of 0 make it visible.
 #
 # </details>
 
@@ -700,6 +677,9 @@ def solution_test(total):
 
 
 case.check_solution(solution_test)
+
+# %% [markdown]
+# The second case starts well, and then its estimate leaves the true KL behind.
 
 # %%
 spikes = clinic("k3_reversed")
@@ -716,45 +696,31 @@ def my_second_test(estimate):
 
 spikes.check(my_second_test)
 
+# %% [markdown]
+# <details><summary>Hint</summary>
+#
+# π and its reference of section 2 have three answers: you can compute the mean of the estimate under π, and you know what it must be.
+#
+# </details>
+
 # %% tags=["solution"]
 def solution_second_test(estimate):
-    found = (pi.exp() * estimate(pi, ref)).sum()  # π and reference of section 2
+    found = (pi.exp() * estimate(pi, ref)).sum()  # π and its reference of section 2
     assert abs(found - exact_kl(pi, ref)) < 1e-4, "its mean under the policy must be the KL"
 
 
 spikes.check_solution(solution_second_test)
 
-# %%
-direction = clinic("kl_direction")
-plot_runs(direction.curves(), direction.watch, title=direction.title)
-direction
-
-# %%
-direction.quiz
-
-# %%
-def my_third_test(kl):
-    ...
-
-
-direction.check(my_third_test)
-
-# %% tags=["solution"]
-def solution_third_test(kl):
-    policy, reference = torch.tensor([[0.9, 0.1]]).log(), torch.tensor([[0.5, 0.5]]).log()
-    by_hand = 0.9 * math.log(1.8) + 0.1 * math.log(0.2)
-    assert abs(kl(policy, reference)[0] - by_hand) < 1e-4, "it is weighed by the policy"
-
-
-direction.check_solution(solution_third_test)
+# %% [markdown]
+# One more case is yours alone: `clinic("kl_direction")`, a run that comes near the best policy and leaves it again. `.curves()`, `.quiz`, `.check(my_test)` and `.hint(1)` work as above.
 
 # %% [markdown]
-# ## 15. Exercises
+# ## 13. Exercises
 
 # %% [markdown] tags=["exercise"]
 # {exercise: my_token_rewards}
 #
-# PPO wants a reward for each token. `rewards` (B,), `logp`, `ref_logp`, `mask` (B, T), padding at the right. Return (B, T): minus β times the log-ratio at each real token, plus the answer's reward at its last real token.
+# PPO wants a reward for each token. You get `rewards` (B,), and `logp`, `ref_logp`, `mask` (B, T) with padding at the right. Return (B, T): minus β times the log-ratio at each real token, plus the answer's reward at its last real token.
 
 # %% tags=["solution"]
 def solution_token_rewards(rewards, logp, ref_logp, mask, beta):
@@ -794,25 +760,31 @@ def solution_ptx_loss(logp, advantages, mask, document_logp, coefficient):
     return reinforce - coefficient * document_logp.mean()
 
 # %% [markdown]
-# ## 16. What this chapter claimed
+# ## 14. What this chapter claimed
+#
+# First what the stored runs have to show: on how many seeds, and by how many standard deviations over seeds. Then what your own run of the exact cells has to show.
 
 # %% tags=["claims"]
-last_kl = {name: np.mean(history.series("kl")[-5:]) for name, (_, history) in runs.items()}
-assert last_kl["β = 1"] < last_kl["β = 0.2"] < last_kl["β = 0"], "a larger β, a smaller KL"
+from rlhf_lib.experiments.experiment import outcomes
+from rlhf_lib.workbook.ch08_regularization.experiments import EXPERIMENTS
+
+for name, experiment in EXPERIMENTS.items():
+    for outcome in outcomes(experiment, list(results_of("08_regularization", name).values())):
+        print(outcome)
+        assert outcome.good, str(outcome)
 near = {k: estimator_moments(*drifted("all a little", 0.2), k) for k in ("k1", "k2", "k3")}
 assert abs(near["k1"].bias) < 1e-9 and abs(near["k3"].bias) < 1e-9, "k1 and k3 are unbiased"
 assert near["k3"].deviation < 0.5 * near["k1"].deviation, "near the reference k3 scatters less"
 distant = {k: estimator_moments(*drifted("all a little", 2.5), k) for k in ("k1", "k3")}
 assert distant["k3"].deviation > distant["k1"].deviation, "far away k3 scatters more"
-assert answers.mean() > 0 > wrong.mean(), "a negative mean needs samples of another policy"
-assert summed.std() < sampled.std(), "summing over the vocabulary takes noise away"
-assert ends["k1 in the loss"]["kl"] > 1.5 * ends["k1 in the reward"]["kl"], "k1 in the loss does not hold"
-assert ends["k2 in the loss"]["reverse_kl"] < ends["k3 in the loss"]["reverse_kl"], "k2 goes to π*"
+end = {name: rows[-1] for name, rows in curves.items()}
+assert end["k1 in the loss"]["kl"] > 1.5 * end["k1 in the reward"]["kl"], "k1 in the loss does not hold"
+for name in ("k1 in the reward", "k2 in the loss", "k3 weighted, in the loss"):
+    assert end[name]["reverse_kl"] < 0.5 * end["k3 in the loss"]["reverse_kl"], f"{name} goes to π*"
 assert fit_gaussian(target, "reverse", (3.0, 0.7)).mean > 1.5, "reverse KL sits on one summit"
 for name in ("from β 0.07", "from β 10"):
-    assert abs(paths[name][-100:, 1].mean() - 0.8) < 0.1, "the controller reaches its target"
-assert lost["ptx, γ = 0.3"] < lost["β = 0"] - 0.1, "ptx forgets less"
-assert chosen[1.0][-1] > chosen[0.0][-1], "an NLL term holds the chosen answers up"
+    assert abs(paths[name][-100:, 1].mean() - TARGET) < 0.1, "the controller reaches its target"
+assert same < 1e-9, "resets add up to a lower price"
 assert moves["clip 0.2"][:5, 0].mean() < moves["neither"][:5, 0].mean(), "the clip shortens a batch's move"
 assert moves["both"][-1, 1] < 0.7 * moves["clip 0.2"][-1, 1], "the penalty bounds the way in all"
 print("all claims hold")
@@ -820,11 +792,12 @@ print("all claims hold")
 # %% [markdown] tags=["recap"]
 # ## Recap
 #
-# - Rewards are proxies. A KL penalty does not mend them; it keeps the policy where they are good. Larger β, nearer.
-# - k1 in the reward; k2 or k3 in the loss. k1 in the loss does nothing. k3 is quiet near the reference and spikes far from it.
-# - Single negative values are noise; a negative mean says that the samples are not the policy's.
-# - Forward KL covers, reverse KL seeks a mode. The usual penalty hardly punishes the loss of diversity.
-# - The clip bounds a step, the penalty a journey; ptx keeps what is not in the task; a true reward needs the least of all this.
+# - Rewards are proxies. A KL penalty does not repair them; it keeps the policy where they are good. Larger β, nearer.
+# - The KL penalty is k1 in the reward, or k2 or weighted k3 in the loss. Plain k3 in the loss is another penalty, with another optimum. k1 in the loss does nothing.
+# - k3 is quiet near the reference and spikes far from it. Single negative values are noise; a negative mean says that the samples are not the policy's.
+# - Forward KL covers, reverse KL seeks a mode. The usual penalty hardly punishes a loss of diversity.
+# - A clip bounds a step, a penalty the journey; a reference that moves bounds neither. Pretraining gradients keep what is not in the task.
+# - A verifier needs no penalty to keep it honest *on what it checks*, and can be fooled on the rest.
 #
 # **Recall** of earlier chapters:
 
@@ -837,5 +810,5 @@ for quiz in recall("08_regularization"):
     display(quiz)
 
 # %% [markdown]
-# **More:** the book's chapter [Regularization](https://rlhfbook.com/c/15-regularization); Ziegler et al. (2019) for KL control; Ouyang et al. (2022) for PPO-ptx; Schulman (2020), *Approximating KL divergence*; Pang et al. (2024), *Iterative reasoning preference optimization*; Touvron et al. (2023) for margins; Shenfeld et al. (2025),
-# *RL's razor*; Korbak et al. (2022), *RL with KL penalties is better viewed as Bayesian inference*.
+# **More:** the book's chapter [Regularization](https://rlhfbook.com/c/15-regularization); Ziegler et al. (2019) for KL control; Ouyang et al. (2022) for PPO-ptx; Schulman (2020), *Approximating KL divergence*; Tang and Munos (2025) on the gradients of the estimators; DeepSeek-AI (2025), DeepSeek-V3.2, for the weighted k3; Liu et al. (2025), *ProRL*, for references
+# that move; Pang et al. (2024), *Iterative reasoning preference optimization*; Shenfeld et al. (2025), *RL's razor*; Korbak et al. (2022), *RL with KL penalties is better viewed as Bayesian inference*.
