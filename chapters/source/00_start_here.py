@@ -1,8 +1,7 @@
 # %% [markdown]
 # # Start here
 #
-# In this chapter you check your set-up and then run the whole of RLHF once: preferences, reward model, policy. It takes about a
-# minute on a laptop, without a network.
+# In this chapter you check your set-up and then run the whole of RLHF once: preferences, reward model, policy. RLHF stands for reinforcement learning from human feedback. It takes about two minutes on a laptop, without a network.
 #
 # **You will be able to**
 # - say what each of the three steps of RLHF takes in and gives out;
@@ -20,14 +19,14 @@ set_seed(0)
 check_environment();
 
 # %% [markdown]
-# A line that begins with `✗` says what to do. The chapters need nothing but what is in this folder: models and data are in `data/`.
+# A line that begins with `✗` tells you what to do. The chapters need nothing but what is in this folder: models and data are in `data/`.
 
 # %% [markdown]
 # ## 2. The world, and who lives in it
 #
 # The book's examples need large models and human annotators. We use a world small enough to know completely. In **PocketWorld**
-# users ask about animals, want stories and sums, float wrong opinions, and sometimes ask for something harmful. Because
-# every fact is known, every answer has a **gold utility**: a number that says how good it truly is.
+# users ask about animals, want stories and sums, voice wrong opinions, and sometimes ask for something harmful. Because
+# every fact is known, every answer has a **gold utility**, or "gold" for short: a number of points that says how good it truly is.
 
 # %%
 world = PocketWorld()
@@ -41,16 +40,16 @@ for answer in ("a tiger is huge.", "a tiger is tiny.", flattering):
     print(f"{score.total:+.2f}  {answer}   ", {k: round(v, 2) for k, v in score.terms.items() if v})
 
 # %% [markdown]
-# The terms add up to the total: being right is worth 1, being wrong −1; repetition, flattery and other faults cost less.
+# The terms add up to the total. Being right is worth 1 point, being wrong −1; repetition, flattery and other faults cost less.
 #
-# In real RLHF nobody has this number. We will use it only to *look on* while the algorithms work with what they would have in practice:
+# In real RLHF nobody has this number. We use it only to *look on*, while the algorithms work with what they would have in practice:
 # comparisons made by annotators.
 
 # %% [markdown]
 # ## 3. Two models to begin with
 #
-# `pocket-base` has read documents. `pocket-sft` has also seen 16,000 requests with answers, about half of which have some fault.
-# Both have a million parameters and the architecture of Llama.
+# `pocket-base` has read documents. `pocket-sft` has also seen 16,000 requests with answers, more than half of which have some fault.
+# (SFT is supervised fine-tuning: training on example answers.) Both have a million parameters and the architecture of Llama.
 #
 # **Predict:** a base model is asked a question. What will it write?
 
@@ -59,16 +58,15 @@ from rlhf_lib.plots import answers_table
 
 base, sft = load_policy("pocket-base"), load_policy("pocket-sft")
 kinds = ("fact", "open", "sum", "opinion", "unsafe", "story")
-asked = world.prompts(6, kinds=kinds, seed=16, split="test")
-answers = {p.name: p.sample(asked, max_new_tokens=40, seed=2).texts for p in (base, sft)}
-answers_table(asked, answers, gold=world.gold)
+shown = world.prompts(6, kinds=kinds, seed=16, split="test")
+answers_table(shown, {p.name: p.sample(shown, max_new_tokens=40, seed=2).texts for p in (base, sft)}, gold=world.gold)
 
 # %% [markdown]
 # The base model goes on with a document in which such a sentence might stand. The fine-tuned model answers, but not always well:
-# it repeats itself, wanders off, and helps where it should not. The chips show the gold utility.
+# it repeats itself, wanders off, and helps where it should not. The coloured numbers show the gold utility.
 
 # %% [markdown]
-# ## 4. RLHF in one minute
+# ## 4. RLHF in two minutes
 #
 # ### Step 1: preferences
 #
@@ -80,70 +78,101 @@ from rlhf_lib.world import label_pairs
 
 requests = world.prompts(300, seed=1)
 texts = sft.sample(requests, samples_per_prompt=2, max_new_tokens=40, seed=1).texts
-annotator = world.annotator()
-pairs = label_pairs(requests, texts[0::2], texts[1::2], annotator)
-print(len(pairs), "comparisons, about $", round(sum(pair.cost for pair in pairs)))
+pairs = label_pairs(requests, texts[0::2], texts[1::2], world.annotator())
+print(f"{len(pairs)} comparisons, about ${sum(pair.cost for pair in pairs):,.0f}")
 print("chosen:  ", pairs[4].chosen, "\nrejected:", pairs[4].rejected)
 
 # %% [markdown]
+# Two equal answers say nothing, so those pairs are left out.
+#
 # ### Step 2: a reward model
 #
 # A copy of the language model with one number as its output, trained so that the chosen answer gets the higher number.
 
 # %%
-from rlhf_lib.rewards import GoldReward, RewardModel
-from rlhf_lib.training import RewardModelSettings, train_reward_model
+from rlhf_lib.rewards import RewardModel
+from rlhf_lib.training import train_reward_model
 
 reward_model = RewardModel.from_policy(sft)
-train_reward_model(reward_model, pairs, RewardModelSettings(epochs=2))
+train_reward_model(reward_model, pairs)
 
 # %% [markdown]
+# 300 comparisons make a weak reward model. `pocket-reward` has learned from 3,969 in just this way. That takes a minute, so it comes with the workbook, and from here on we use it.
+# On the two answers above it says:
+
+# %%
+reward_model = RewardModel.load("pocket-reward")
+both = reward_model.score_texts([pairs[4].prompt] * 2, [pairs[4].chosen, pairs[4].rejected])
+print(f"chosen {both[0]:+.2f}, rejected {both[1]:+.2f}")
+
+# %% [markdown]
+# A reward model is a stand-in for annotators, and they are a stand-in for quality. So its number is called the **proxy**. Its unit is the
+# standard deviation (sd) of its scores for answers of `pocket-sft`: 0 is an average answer, and two thirds of all answers lie between −1 and +1.
+#
 # ### Step 3: a policy that is trained on it
 #
-# The policy answers, the reward model scores, and answers that score above their siblings become more likely. `GoldReward` only watches.
+# A language model that is trained to act is called a **policy**. It answers, the reward model scores, and answers that score above their siblings become more likely. Every ten steps we stop and look at three numbers:
+#
+# - the proxy, on the 64 answers of that training step;
+# - the gold utility, on 96 requests that the policy is never trained on (training itself never sees gold);
+# - the **KL divergence** from `pocket-sft`: how far the policy has moved. Its unit is the nat. At a KL of 1 nat the policy finds its own answers typically e ≈ 2.7 times as likely as `pocket-sft` does, at 10 nats 22,000 times.
+#
+# The proxy is what we train on, so it will rise. And gold?
+
+# %% tags=["predict"]
+from rlhf_lib.exercises import predict
+
+guess = predict(
+    "What will the gold utility do over 60 steps?",
+    {"rises": "it rises with the proxy, all the way", "flat": "it rises, then stays level", "turns": "it rises, then falls"},
+)
+guess
 
 # %% tags=["training"]
-from rlhf_lib.training import preset, train_online
+from rlhf_lib.experiments.build_rise import rise_curves
 
 policy = sft.copy()
-settings = preset("rloo", steps=60, prompts_per_step=12, learning_rate=3e-4)
-asked_in_training, gold = world.prompts(1000, seed=5), GoldReward(world)
-history = train_online(policy, asked_in_training, reward_model, settings, gold)
+free = rise_curves(policy, reward_model, steps=60)
 
-# %% [markdown]
-# **Predict, before you run the next cell:** the proxy is what we optimise. What will it do? And the gold utility?
-
-# %%
+# %% tags=["predicted"]
+from rlhf_lib.experiments.build_rise import rise_runs
+from rlhf_lib.experiments.stored import band_over
 from rlhf_lib.plots import plot_rise_and_fall
 
-plot_rise_and_fall(history.series("proxy"), history.series("gold"));
+stored = rise_runs()
+plot_rise_and_fall({"your run": free}, band_over(stored))
+turned = [max(run["gold"]) - run["gold"][-1] > 0.2 for run in stored]
+guess.reveal("turns" if sum(turned) > len(turned) / 2 else "flat", f"So it was in {sum(turned)} of {len(turned)} stored runs; yours is drawn above")
 
 # %% [markdown]
-# The proxy goes up, as it must: it is what we train on. The gold utility does not follow for long. The reward model has seen not even 300
-# comparisons by biased people; soon the policy finds answers that please *it* and nobody else. This is **over-optimization**, and
+# The pale bands are ten stored runs of 160 steps, from the lowest value to the highest; the dashed line is their median. (Some fall so far that the band goes on below the picture.) Each had labels and a reward model of its own. Your run is the first 60 steps of one more.
+#
+# The proxy goes up, as it must: it is what we train on. Gold goes up with it at first, because at first what pleases the reward model *is* better: fewer repetitions, fewer wrong
+# subjects. Then it turns and falls. The policy has found answers that please the reward model and nobody else. This is **over-optimization**, and
 # chapter 18 takes it apart.
+#
+# What do such answers look like? Here are three requests, those whose answers lie nearest to each model's mean gold; the means over all 96 requests stand below.
 
 # %%
-policy.name = "after RLHF"
-answers[policy.name] = policy.sample(asked, max_new_tokens=40, seed=2).texts
-answers_table(asked, answers, gold=world.gold)
+from rlhf_lib.plots import typical_answers
+
+asked = world.prompts(96, seed=77, split="test")
+models = {"SFT": sft, "after RLHF": policy}
+answers = {name: model.sample(asked, max_new_tokens=40, seed=1).texts for name, model in models.items()}
+typical_answers(asked, answers, gold=world.gold)
 
 # %% [markdown]
-# With a KL penalty the policy has to stay near the model it came from. One setting is different:
+# A **KL penalty** is the usual brake: each answer pays β for every nat by which it has moved. So the policy moves only where the proxy promises enough. One setting is different:
 
 # %%
 careful = sft.copy()
-settings = preset("rloo", steps=60, prompts_per_step=12, learning_rate=3e-4, kl_coefficient=0.1)
-with_kl = train_online(careful, asked_in_training, reward_model, settings, gold)
+held = rise_curves(careful, reward_model, steps=60, beta=0.3)
 
 # %%
-from rlhf_lib.plots import plot_proxy_and_gold
-
-plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
+plot_rise_and_fall({"no penalty": free, "KL penalty, β = 0.3": held}, names=("proxy", "gold", "kl"));
 
 # %% [markdown]
-# The distance on the horizontal axis is the square root of the KL divergence: how far the answers have drifted. The penalty stops the run before the
-# reward model's blind spots take over.
+# The penalty holds the policy near: its KL stays lower. Now compare the two upper panels: what did the penalty cost in proxy, and what did it save in gold? That is the trade that RLHF is about.
 
 # %% [markdown]
 # ## 5. The map
@@ -153,18 +182,18 @@ plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
 # | [The reward landscape](02_reward_landscape.ipynb) | reinforcement learning as a walk over hills, in three dimensions, and what a KL constraint is there |
 # | [Definitions](03_definitions.ipynb) | how a language model computes, and what the words of reinforcement learning mean, exactly |
 # | [Reward modeling](07_reward_modeling.ipynb) | step 2 in depth: losses, calibration, what the model really looks at |
-# | [Rejection sampling](10_rejection_sampling.ipynb) | draw many answers, keep the best, fine-tune on them |
 # | [Policy gradients](11_policy_gradients.ipynb) | step 3 in depth: from REINFORCE to PPO, GRPO and their relatives |
 # | [Regularization](08_regularization.ipynb) | KL divergence: what it is, how it is estimated, what it holds |
+# | [Rejection sampling](10_rejection_sampling.ipynb) | draw many answers, keep the best, fine-tune on them |
 # | [Direct alignment](12_direct_alignment.ipynb) | DPO and its family: a policy from comparisons, with no reward model |
 # | [Over-optimization](18_over_optimization.ipynb) | why the two curves part, and what helps |
 #
-# Each chapter trains for real, has at least one lab with sliders, exercises with checks, and a last cell that asserts what the chapter claimed.
+# Each chapter trains for real, has labs with sliders and exercises with checks, and ends with a cell that asserts what the chapter claimed.
 #
 # **Formulas have tags** such as [RM-1]. The function that computes it carries the same tag in its docstring, and so does the test that proves it. [One page](equations.ipynb) lists
 # them all, with links to chapter, function and test.
 #
-# **A real model** takes one line: `load_policy("smollm2")` after `make smollm2` (a 135M chat model, 98 MB), a local folder, or a Hub
+# **A real model** takes one line: `load_policy("smollm2")` after `make smollm2` (a chat model of 135M parameters, 98 MB), a local folder, or a Hub
 # id. Everything after that line stays as it is, only slower.
 
 # %% [markdown]
@@ -176,7 +205,7 @@ plot_proxy_and_gold({"no KL penalty": history, "KL penalty 0.1": with_kl});
 # %% [markdown] tags=["exercise"]
 # {exercise: win_rate}
 #
-# `scores_a` and `scores_b` (n,) are scores of two models on the same requests. Return how often a beats b, as a number; a tie counts half.
+# `scores_a` and `scores_b` (n,) are scores of two models on the same n requests. Return how often a beats b, as a number; a tie counts half.
 
 # %% tags=["solution"]
 def solution_win_rate(scores_a, scores_b):
@@ -186,7 +215,7 @@ def solution_win_rate(scores_a, scores_b):
 # %% [markdown] tags=["exercise"]
 # {exercise: completion_mask}
 #
-# `completion_ids` (B, T) are sampled tokens; after a row's first `end_token` comes padding. Return a float mask (B, T): 1 on the
+# A completion is what the model adds to a prompt: its answer, token by token. `completion_ids` (B, T) are B of them; after a row's first `end_token` comes padding. Return a float mask (B, T): 1 on the
 # completion's tokens, **its end token included**, 0 on what follows.
 
 # %% tags=["solution"]
@@ -198,7 +227,7 @@ def solution_completion_mask(completion_ids, end_token):
 # %% [markdown] tags=["exercise"]
 # {exercise: sequence_kl}
 #
-# `logp` and `ref_logp` (B, T) are log-probabilities of the sampled tokens under the policy and under the reference, `mask` (B, T) as above.
+# `logp` and `ref_logp` (B, T) are log-probabilities of the sampled tokens under the policy and under the model it came from (the reference), `mask` (B, T) as above.
 # Return an estimate of the KL divergence of each whole completion, shape (B,).
 
 # %% tags=["solution"]
@@ -212,25 +241,28 @@ def solution_sequence_kl(logp, ref_logp, mask):
 import torch
 
 kl_of = exercise("sequence_kl").use(sequence_kl)
-for name, trained in (("no KL penalty", policy), ("KL penalty 0.1", careful)):
+for name, trained in (("no penalty", policy), ("KL penalty", careful)):
     rollout = trained.sample(world.prompts(64, seed=9), max_new_tokens=40, seed=0)
     with torch.no_grad():
         drift = kl_of(rollout.logp, sft.logprobs(rollout), rollout.completion_mask)
-    print(f"{name:15s} {drift.mean():6.1f} nats per answer")
+    print(f"{name:10s} {drift.mean():6.1f} nats per answer")
 
 # %% [markdown]
 # ## 7. What this chapter claimed
+#
+# Another machine rounds differently, and a training run is chaotic: after a few dozen steps two machines have two different runs. So a ✓ or ✗ stands only beside what held in every run that we made. Your gold is said, not judged: compare it with the band above.
 
 # %% tags=["claims"]
-from rlhf_lib.evaluation import smooth
-
-proxy, truth = smooth(history.series("proxy")), smooth(history.series("gold"))
-assert proxy[-1] > proxy[0] + 0.5, "the proxy rises"
-assert truth.max() - truth[-1] > 0.2, "the gold utility falls from its peak"
-kl_free, kl_held = smooth(history.series("kl")), smooth(with_kl.series("kl"))
-assert kl_held[-1] < kl_free[-1], "the penalty keeps the policy near"
-assert smooth(with_kl.series("gold"))[-1] > truth[-1], "and the gold utility higher"
-print("all claims hold")
+falls = [max(run["gold"]) - run["gold"][-1] for run in stored]
+found = {
+    "in the stored runs gold falls from its peak, in the mildest by": (min(falls), 0.3),
+    "your proxy rises by": (free["proxy"][-1] - free["proxy"][0], 0.5),
+    "the penalty keeps your policy nearer by (nats)": (free["kl"][-1] - held["kl"][-1], 0.5),
+}
+for sentence, (value, bound) in found.items():
+    print(f"{'✓' if value > bound else '✗'} {sentence} {value:.2f}; we ask for {bound}")
+print(f"your gold: {free['gold'][0]:+.2f} at first, {max(free['gold']):+.2f} at its best, {free['gold'][-1]:+.2f} at step 60")
+assert all(value > bound for value, bound in found.values()), "a line above has a ✗ and says by how much it fails on this machine"
 
 # %% [markdown] tags=["recap"]
 # ## Recap

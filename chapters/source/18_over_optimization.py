@@ -1,244 +1,258 @@
 # %% [markdown]
 # # Over-optimization
 #
-# "When a measure becomes a target, it ceases to be a good measure" (Goodhart's law, in Strathern's words). A reward model is a measure. In this chapter it becomes a target, and because our world has a gold utility we can see, and
-# not only suspect, what happens.
+# "When a measure becomes a target, it ceases to be a good measure." This is Goodhart's law, in the words of Marilyn Strathern. A reward model is a measure, and RLHF makes it a target. In this chapter you watch what follows, in a world where the true quality of every answer is known.
 #
 # **You will be able to**
 # - tell over-optimization from over-fitting;
-# - draw proxy and gold against the distance from the reference policy, for RL and for best-of-n, and fit the curves of Gao et al.;
-# - say what more data, less noise, ensembles, a KL penalty and early stopping do, and do not do;
-# - recognise the signs in the answers themselves.
+# - say what a second, held-out reward model can see and what it can't;
+# - draw reward against distance, for reinforcement learning (RL) and for best-of-n, and fit the curves of Gao et al.;
+# - say what a KL budget saves, and what penalties, data, ensembles and larger models can and can't do;
+# - recognise the signs in the answers, and trace each one to what somebody liked.
 
 # %% [markdown]
-# ## 1. The whole lesson in a minute
+# ## 1. The whole lesson in one picture
 #
-# A policy is trained against a reward model made from nearly 4,000 comparisons. A second model, trained on *other* comparisons, and the gold utility only look on. We also keep a copy of the policy from step 22.
+# Three quantities stand in every picture of this chapter.
 #
-# **Predict** the three curves before you run on.
-
+# - **Gold** is the true quality of an answer, in points. A plain right answer to a question earns 1. Only we can see it; no algorithm here trains on it.
+# - The **proxy** is what the reward model says. Its unit is the standard deviation (sd) of its scores for answers of the SFT policy, the fine-tuned model that we start from. 0 is an average SFT answer.
+# - The **KL divergence** (chapter 08) is how far the policy has moved from the SFT policy, in nats, the unit of the natural logarithm.
+#
+# A reward model has learned from 3,969 comparisons. A policy is trained on it by RLOO (chapter 11) at a constant rate. Every ten steps we stop and measure gold on 96 requests that training never uses.
+#
 # %% tags=["setup"]
 import numpy as np
-import torch
 
-from rlhf_lib import PocketWorld, data_path, load_policy, set_seed
-from rlhf_lib.evaluation import rise_and_fall, smooth
-from rlhf_lib.experiments.bands import load_band
-from rlhf_lib.plots import figure, plot_rise_and_fall
-from rlhf_lib.rewards import GoldReward, RewardModel
-from rlhf_lib.training import OnlineTrainer, read_preferences, train_reward_model
+from rlhf_lib import PocketWorld, load_policy, set_seed
+from rlhf_lib.exercises import predict
+from rlhf_lib.experiments.build_rise import rise_looks, rise_runs
+from rlhf_lib.experiments.stored import band_over, results_of
+from rlhf_lib.plots import plot_rise_and_fall
+from rlhf_lib.rewards import RewardModel
+
+LONG = False  # True: the whole run of 160 steps instead of its first 60
 
 set_seed(0)
 world, sft = PocketWorld(), load_policy("pocket-sft")
-proxy_model = RewardModel.load("pocket-reward")
+proxy = RewardModel.load("pocket-reward")
 
-# %%
-held_out_model = RewardModel.from_policy(sft, seed=9)
-others = read_preferences(data_path("preferences", "pocket-test.jsonl"))
-train_reward_model(held_out_model, others[:320]);
-
-# %% [markdown]
-# `main_settings` are those of the library's experiment, which goes on to step 48; the stored runs of section 5 take fewer answers and reach this learning rate later. The loop is chapter 11's, one step at a time, so that we can look in.
+# %% tags=["predict"]
+first = predict(
+    "the policy is trained on the proxy for 160 steps. What does gold do?",
+    {"follows": "it rises with the proxy", "levels": "it rises, then levels off", "falls": "it rises, then falls"},
+)
+first
 
 # %% tags=["training"]
-from rlhf_lib.experiments.over_optimization import main_settings
+policy, kept, looks = sft.copy(), {}, []
+for look in rise_looks(policy, proxy, steps=160 if LONG else 60):
+    looks.append(look)
+    if look["step"] in (20, 60):
+        kept[f"step {look['step']}"] = policy.copy()
+mine = {name: [look[name] for look in looks] for name in looks[0]}
 
-policy, gold = sft.copy(), GoldReward(world)
-trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy_model, main_settings(steps=44), gold)
-held_out, early = [], None
-for step in range(trainer.settings.steps):
-    trainer.step()
-    if step == 22:
-        early = policy.copy()
-    if step % 6 == 0:
-        rollout = policy.sample(world.prompts(40, seed=77, split="test"), max_new_tokens=40, seed=step)
-        with torch.no_grad():
-            held_out.append((step, held_out_model(rollout).mean().item()))
-history = trainer.history
-
-# %%
-band = load_band("over_optimization")
-shape = rise_and_fall(history.series("gold"), history.series("proxy"), band["spread"], band["start"])
-fig = plot_rise_and_fall(
-    history.series("proxy"), history.series("gold"), peak=shape.peak_step,
-    band={name: (band[name]["low"], band[name]["high"]) for name in ("proxy", "gold")},
-)
-fig.axes[0].set_ylim(-2.5, 1);  # some runs fall far below this
+# %% tags=["predicted"]
+stored = rise_runs()
+band = band_over(stored)
+plot_rise_and_fall({"your run": mine}, band)
+lost = [max(run["gold"]) - run["gold"][-1] for run in stored]
+first.reveal("falls" if min(lost) > 0.2 else "levels", f"from its peak gold loses {min(lost):.2f} in the mildest of {len(stored)} stored runs, {max(lost):.2f} in the worst")
 
 # %%
-print(f"gold: {shape.start:+.2f}, peak {shape.peak:+.2f} at step {shape.peak_step}, end {shape.end:+.2f}")
-print(f"a rise of {shape.rise:.2f} sd of SFT answers; then {shape.fall:.0%} of the gain is lost")
-print("the proxy kept rising:", shape.proxy_kept_rising)
+for place, step in enumerate(band["step"]):
+    if step in (0, 10, 20, 30, 60, 160):
+        low, middle, high = (band["gold"][end][place] for end in ("low", "median", "high"))
+        print(f"gold of ten stored runs at step {step:3d}: {low:+.2f} to {high:+.2f}, median {middle:+.2f}")
 
 # %% [markdown]
-# The bands are five seeds, each with labels, reward model and policy of its own. First the two rewards rise together: the policy stops repeating itself, stays on the topic, refuses what it should. Then the easy gains are used up, and what is left to
-# gain is in the reward model's errors and in the annotators' tastes.
+# The pale bands are ten stored runs, from the lowest value to the highest; the dashed line is their median. (Some fall so far that the band goes on below the picture.) Each of them drew its own labels and trained its own reward model and policy. Your run is the first 60 steps of one more.
 #
-# This is not over-**fitting**. The prompts are fresh in every step, and the policy generalises perfectly well: it has learned, in general, to please the wrong judge.
+# First both rewards rise. The policy stops repeating itself, stays on the topic and refuses what it should. In all ten runs gold is best within the first thirty steps. Then the easy gains are used up. What is left to gain lies in the reward model's errors and in the annotators' weaknesses, and there the policy goes: the proxy climbs on and gold falls, in most runs to far below where it began, in the two mildest about to it.
+#
+# This is not over-**fitting**. The requests are new at every step, and the policy generalises perfectly well. What it has learned, in general, is to please the wrong judge.
+
+# %% [markdown]
+# ### This world is built so that it happens
+#
+# PocketWorld was tuned to show this curve on every seed. The SFT policy has faults that a small reward model sees easily, so there is something to gain at first. The annotators like length, flattery and confidence a little too much, and that liking has no ceiling: a third flattering sentence pleases them as much as the first. And a reward model of a million parameters errs early. With large models the curve has the same shape, but the turn comes later, often beyond the point where a careful team stops.
 
 # %% [markdown]
 # ## 2. What it looks like
+#
+# Here are typical answers: three requests, those whose answers lie nearest to each model's mean gold. Below them stand the means over all 96 requests.
 
 # %%
-from rlhf_lib.plots import answers_table
+from rlhf_lib.plots import typical_answers
 
-asked = world.prompts(5, kinds=("fact", "open", "lookalike", "unsafe", "opinion"), seed=12, split="test")
-models = {"SFT": sft, "at step 22": early, "at the end": policy}
-answers = {name: m.sample(asked, max_new_tokens=40, seed=3).texts for name, m in models.items()}
-answers_table(asked, answers, gold=world.gold)
+asked = world.prompts(96, seed=77, split="test")
+models = {"SFT": sft, **kept}
+answers = {name: model.sample(asked, max_new_tokens=40, seed=1).texts for name, model in models.items()}
+typical_answers(asked, answers, gold=world.gold)
 
 # %% [markdown]
-# Count the signs that the field has learned to look for, on 150 answers of each:
+# And here is what such answers are full of, counted on 150 requests:
 
 # %%
 from rlhf_lib.evaluation import qualitative_signs
-from rlhf_lib.plots import plot_signs
 
-many = world.prompts(150, seed=21, split="test")
-signs = {}
+many, rows = world.prompts(150, seed=21, split="test"), {}
 for name, model in models.items():
-    texts = model.sample(many, max_new_tokens=40, seed=4).texts
-    signs[name] = qualitative_signs(world, many, texts)
-plot_signs(signs["SFT"], {name: signs[name] for name in ("at step 22", "at the end")})
-print("words per answer:", {name: round(found["words"], 1) for name, found in signs.items()})
+    rows[name] = qualitative_signs(world, many, model.sample(many, max_new_tokens=40, seed=4).texts)
+for sign in ("flattery", "confident tone", "hedging", "stock phrases", "repetition", "ungrammatical", "words"):
+    print(f"{sign:15s}", "  ".join(f"{name}: {found[sign]:5.2f}" for name, found in rows.items()), "per answer")
 
 # %% [markdown]
-# The plainest sign here is praise, said with confidence: by the end most answers flatter, whatever was asked. The annotators give a little for each such sentence, the reward model has learned it, and nothing in it stops at one. Other signs differ from seed to seed: they depend on what the annotators liked and on where the reward model errs. Large models show the same families: stock phrases, hedging, flattery and agreement with the user (sycophancy), refusals of harmless requests, length.
+# «SIGNS»
+#
+# Users of large models know four more signs well:
+#
+# - **stock phrases**: "as an AI language model …";
+# - **hedging**: "but I am not sure", "it depends on many things";
+# - **sycophancy**: agreeing with the user, right or wrong;
+# - **over-refusal**: declining harmless requests.
+#
+# Where do they come from? The policy says what the reward model pays for, and the reward model pays for what annotators liked. So different annotators must cause different signs. Let us hire four teams, each of which judges fairly but for one weakness, and a fifth without any. Each labels 500 comparisons, and a reward model learns from them. Then the reward model picks the best of n answers of the SFT policy: with larger n, it gets more and more of its way. (This is best-of-n, chapter 10: the gentlest way to optimise. RL goes further.)
+#
+# **Predict:** which signs grow with n? What does the fair team do to each?
+
+# %%
+from rlhf_lib.workbook.ch18_over_optimization.figures import plot_tastes
+
+plot_tastes([*results_of("18_over_optimization", "tastes").values()]);
+
+# %% [markdown]
+# «TASTES»
 
 # %% [markdown]
 # ## 3. Without a gold utility
 #
-# In practice nobody has the blue curve. Bai et al. (2022) split the comparisons: the policy is trained on a reward model of one half, and a reward model of the other half looks on. Ours was trained on 320 comparisons of its own:
+# In practice nobody has the blue curve. Bai et al. (2022) therefore split their comparisons in two. The policy is trained on a reward model of one half; a reward model of the other half only looks on. Where the two part, they said, the policy has begun to exploit errors of the first.
+#
+# Let us watch the run of section 1 in this way. Our onlookers are reward models of 1,000 comparisons each, all new: other requests, other answers, other labels.
 
-# %%
-steps, scores = zip(*held_out, strict=True)
-fig, axis = figure(height=3, width=6.6)
-axis.plot(smooth(history.series("proxy")), color="#D55E00", label="reward model that is trained on")
-axis.plot(steps, smooth(scores, 3), "o-", ms=3, color="#CC79A7", label="held-out reward model")
-axis.plot(smooth(history.series("gold")), color="#0072B2", ls="--", label="gold utility")
-axis.set(xlabel="step", ylabel="reward (sd of SFT answers; gold in points)")
-axis.legend();
+# %% tags=["predict"]
+watching = predict(
+    "gold rises and then falls. What does a held-out reward model say?",
+    {"falls": "it falls with gold", "levels": "it rises, then levels off", "rises": "it rises as the proxy does"},
+)
+watching
+
+# %% tags=["predicted"]
+from rlhf_lib.workbook.ch18_over_optimization.experiments import lost
+from rlhf_lib.workbook.ch18_over_optimization.figures import plot_judges
+
+watched = [*results_of("18_over_optimization", "onlookers").values()]
+plot_judges(watched, {"proxy": "reward model trained on", "onlooker": "held-out reward models"})
+sags, ends = (np.median([measure(run) for run in watched]) for measure in (
+    lambda run: lost(run, "onlooker"), lambda run: run["onlooker"][-1] / max(run["proxy"])))
+watching.reveal("falls" if sags > 0.5 else "rises" if ends > 0.8 else "levels")
 
 # %% [markdown]
-# Where the two reward models part, the policy has begun to use errors that only one of them has. But look at where they part, and where gold turns: the held-out model shares the annotators' *taste* with the other. It cannot see what both like and nobody should.
+# «JUDGES»
 
 # %% [markdown]
 # ## 4. Against the distance
 #
-# Steps depend on the learning rate. Gao et al. (2022) draw rewards against $d = \sqrt{\mathrm{KL}(\pi\,\|\,\pi_{ref})}$, which can be compared between optimizers. **Best-of-n** moves too: sample n answers, keep the one with the best proxy. Its distance has a formula,
+# Steps depend on the learning rate. To compare methods we need a scale that doesn't. Gao et al. (2022) draw rewards against $d = \sqrt{\mathrm{KL}(\pi\,\|\,\pi_{ref})}$, the square root of the distance.
+#
+# **Best-of-n** moves too, without any training: draw n answers and keep the one that the proxy likes best. Its distance has a formula,
 #
 # $$\mathrm{KL}_{bon} = \log n - \frac{n-1}{n} \qquad \text{[KL-4]}$$
 #
-# and the gold gains follow, for best-of-n and for RL,
+# On large models the gold gained, R, followed two simple curves:
 #
 # $$R_{bon}(d) = d(\alpha - \beta d) \quad \text{[OO-1]} \qquad\qquad R_{RL}(d) = d(\alpha - \beta\log d) \quad \text{[OO-2]}$$
+#
+# In both, α is how fast gold rises at first and β how soon it turns. (This β isn't the β of a KL penalty.)
+#
+# Our best-of-n goes to n = 64 on 96 requests, by reward models of 1,000 comparisons. The RL runs are the ten of section 1.
 
 # %%
-from rlhf_lib.experiments import best_of_n_curve
 from rlhf_lib.evaluation import fit_best_of_n_curve, fit_rl_curve
+from rlhf_lib.workbook.ch18_over_optimization.figures import distance_and_gain, plot_distances
 
-best = best_of_n_curve(sft, world, proxy_model, n=64, prompts=12)
-d_best, d_rl = np.sqrt(best.kl), np.sqrt(np.maximum(smooth(history.series("kl")), 0))
-gain_best = np.array(best.gold) - best.gold[0]
-gain_rl = smooth(history.series("gold")) - band["start"]
-curve_best, curve_rl = fit_best_of_n_curve(d_best, gain_best), fit_rl_curve(d_rl, gain_rl)
+best = [*results_of("18_over_optimization", "best_by_proxy").values()]
+fits = fit_best_of_n_curve(*distance_and_gain(best)), fit_rl_curve(*distance_and_gain(stored))
+plot_distances({"best-of-n": (best, fits[0]), "RL": (stored, fits[1])});
 
 # %%
-fig, axes = figure(1, 2, height=3.2)
-panels = {"best-of-n": (d_best, gain_best, curve_best), "RL": (d_rl, gain_rl, curve_rl)}
-for axis, (name, (d, gain, curve)) in zip(axes, panels.items(), strict=True):
-    axis.plot(d, gain, "o", ms=4, color="#0072B2", label="gold gain, measured")
-    grid = np.linspace(0.05, max(d), 100)
-    axis.plot(grid, curve(grid), "k--", lw=1.2, label=f"fit: α {curve.alpha:.2f}, β {curve.beta:.2f}")
-    axis.set(title=name, xlabel="√KL (√nats)", ylabel="gold utility gained")
-    axis.legend(loc="best")
+for place, n in enumerate(best[0]["step"]):
+    gold, proxies = (np.mean([curve[name][place] for curve in best]) for name in ("gold", "proxy"))
+    print(f"best of {n:2d}: KL {best[0]['kl'][place]:.2f} nats, proxy {proxies:+.2f}, gold {gold:+.2f}")
 
 # %% [markdown]
-# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where this proxy is still good. RL goes more than twice as far. Look where the RL form misses: at small distances it promises gains that are not there, since its slope at 0 is infinite, and so its peak comes too early or too low. It was found on language models of billions of parameters, against reward models of many sizes; two numbers cannot follow a
-# curve that starts flat and then turns down at once.
+# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where the proxy can still be trusted. «BON» RL goes several times as far.
+#
+# Now look where the RL curve misses. Its slope at 0 is infinite, so it promises gains near the start that the runs don't have: about 0.8 points at a distance of 1, where they gained about 0.3. The curve was found on language models of up to billions of parameters. Two numbers can't follow runs as small and as steep as ours. Keep the idea (rise, peak, fall against √KL) and don't extrapolate the formula.
 
 # %% [markdown]
 # ## 5. What helps, and how much
 #
-# Each line below is a real run from the stored grid (`make grid` rebuilds it): its own labels, reward model(s) and policy.
+# **A KL budget.** Gold falls where the policy is far away. So decide beforehand how far it may go, and keep the last copy within that budget. Here is what that rule does to the ten stored runs:
 
 # %%
-from rlhf_lib.workbook.ch18_over_optimization.lab_over_optimization import curves
+from rlhf_lib.workbook.ch18_over_optimization.figures import budget_table
 
-
-def compare(title, runs):
-    """Proxy and gold of several cells of the grid: label -> (pairs, noise, bias, members, beta)."""
-    fig, (left, right) = figure(1, 2, height=2.9)
-    for label, cell in runs.items():
-        found = curves(*cell, "RL")
-        left.plot(found["proxy"], label=label)
-        right.plot(found["gold"], label=label)
-    left.set(xlabel="step", title="proxy (sd of SFT answers)")
-    right.set(xlabel="step", title="gold (points)")
-    left.legend()
-    fig.suptitle(title, fontsize=11)
-
-
-compare("more comparisons", {f"{n} pairs": (n, 0.3, 1.0, 1, 0.0) for n in (300, 1000, 4000)})
-
-# %%
-compare("noisier annotators", {f"noise {t}": (1000, t, 1.0, 1, 0.0) for t in (0.3, 1.0)})
-compare("fair annotators", {name: (4000, 0.3, b, 1, 0.0) for name, b in (("biased", 1.0), ("fair", 0.0))})
-
-# %%
-members = {f"{m} reward model(s)": (1000, 0.3, 1.0, m, 0.0) for m in (1, 3)}
-compare("a cautious ensemble: mean − std of three", members)
-compare("a KL penalty", {f"β = {b}": (1000, 0.3, 1.0, 1, b) for b in (0.0, 0.05, 0.2)})
+budgets = budget_table(stored, (2.5, 5, 10, 20, 100))
+budgets
 
 # %% [markdown]
-# The last comparison matters most, so here it is over five seeds: runs like that of section 1, to step 48, without a penalty and with a strong one, β = 0.5.
-
-# %%
-from rlhf_lib.plots import plot_bands
-
-both = {"no penalty": band["gold"], "β = 0.5": load_band("kl_penalty")["gold"]}
-cut = {name: [np.maximum(b[key], -3) for key in ("low", "median", "high")] for name, b in both.items()}
-fig = plot_bands(cut, "gold utility (points), cut off at −3", band["start"])
-for name, b in both.items():
-    ends = [round(float(np.mean(b[key][-10:])), 2) for key in ("low", "median", "high")]
-    print(f"{name:10s} highest median {max(b['median']):.2f}; last ten steps, low, median, high: {ends}")
-
-# %% [markdown]
-# The penalty takes away the cliff, not every loss. By the mean of the last ten steps all five seeds end above the SFT policy and keep more than half of their gain, but each has lost some of it, 10 to 48% (without the penalty: 54 to 2,672%). It is a slower way down as much as a stop: with four steps more, two of the five seeds had lost 54 and 58%. Within its reach the policy still moves to what the reward model overrates.
+# With 2.5 nats gold keeps nearly all it ever gains, and even the worst of the ten runs ends well above the start. With 5 nats half of the gain is gone; with 20 the runs are far below the start. The proxy tells the opposite story in every row: the larger the budget, the better it looks.
 #
-# A single run proves little: so here are all 72 of the grid, averaged over everything but one knob at a time.
-
-# %%
-from itertools import product
-
-import pandas as pd
-
-from rlhf_lib.experiments.build_grid import BETAS, BIAS, MEMBERS, NOISE, PAIRS
-
-knobs = ["pairs", "noise", "bias", "reward models", "β"]
-measured = ["peak of gold", "gold at the end", "KL at the end"]
-rows = []
-for cell in product(PAIRS, NOISE, BIAS, MEMBERS, BETAS):
-    run = curves(*cell, "RL")
-    rows.append((*cell, run["gold"].max(), run["gold"][-1], run["kl"][-1]))
-grid = pd.DataFrame(rows, columns=[*knobs, *measured])
-means = pd.DataFrame({(k, v): part[measured].mean() for k in knobs for v, part in grid.groupby(k)}).T
-means.round(2)
+# The trouble is that nobody hands you the right budget. It depends on the reward model and on the data; to find it you need something trustworthy to look at now and then: people, or tests.
+#
+# **A KL penalty** has the same effect more smoothly: it stops the policy where one more nat no longer pays. Chapter 08 measures how much, for several β. Gao et al. (2022) found that a penalty is worth about as much as stopping early at the same distance: it doesn't make the reward model better, it keeps the policy where the reward model is still good.
+#
+# **More comparisons and larger reward models** move the turn outwards, because their errors begin further away. In Gao et al. both helped smoothly, and with fewer than about 2,000 comparisons no size of reward model helped much. Neither removes what annotators *like*: section 2's teams would teach the largest model the same.
+#
+# **Ensembles**: train several reward models and take the worst, or the mean minus the standard deviation, as the reward. Coste et al. (2023) found that this delays over-optimization or even ends it in their range; Eisenstein et al. (2023) found that it helps and doesn't cure, because all members share some errors, and most of all if they share the pre-training. Where no member knows better, they agree.
+#
+# **Fresh comparisons** of the *policy's own* answers, with the reward model trained anew, repair its errors where the policy is now. That is what large projects do, week after week (Bai et al., 2022).
 
 # %% [markdown]
-# One seed a cell, so a few hundredths mean nothing. What stands out:
+# ## 6. No reward model, same law
 #
-# - **A KL penalty** costs little at the peak and saves most at the end. It does not make the reward model better; it keeps the policy where it is still good.
-# - **More comparisons** raise the peak: the errors that remain are further away. They do not remove what the annotators *wanted*.
-# - **Noise** hardly matters here: with thousands of comparisons it averages out. **Bias** does not average out.
-# - **Fair annotators** do not save us: gold still falls with bias 0. That part is the reward model's own error, far from its data.
-# - **Ensembles** end higher. They know where their members disagree, and not what all of them have learned wrongly.
-# - **Early stopping** is the cheapest: keep the copy from step 22. It needs something trustworthy to look at: a held-out model, people, or tests.
+# Direct alignment (chapter 12) trains the policy on the comparisons themselves. It has no reward model to exploit. Does it escape?
+#
+# No. The comparisons are the same, with the same errors and the same tastes, and the policy drifts in the same way: pushed apart on a limited set of answers, it is free everywhere else. In DPO, β plays the part of a **KL budget**: a small β lets the policy go far, a large one keeps it near. More epochs spend more of the budget. Rafailov et al. (2024) measured DPO and two relatives at many β and sizes: quality rises and then falls with the KL, as in the figure above, often before the first pass over the data is done.
+#
+# Chapter 12 says that DPO's implicit reward becomes "whatever you let it become". That is the same statement seen from inside: the loss goes on falling, and nothing in it says when to stop.
+
+# %% [markdown]
+# ## 7. Why it can't be avoided, and when it can
+#
+# Suppose proxy = gold + error. Now pick what scores highest. You pick partly for gold and partly for a lucky error, so the winner's gold is lower than its proxy promises: the **winner's curse**. The harder you select, the more of the score is error. This much happens with *any* measure that isn't exact. (It has a name: regressional Goodhart.)
+#
+# A learned reward model adds something worse. It is right near its data, and a policy under pressure moves away from the data, to where nothing pins the model down. There the error isn't just noise: it has a direction, and the policy climbs it. (Extremal Goodhart.)
+#
+# Both disappear if the reward *is* the goal. The best-of-n of section 4 shows it: the same answers, picked once by the proxy and once by gold itself.
+
+# %%
+from rlhf_lib.workbook.ch18_over_optimization.figures import plot_selected
+
+plot_selected(best);
+
+# %% [markdown]
+# «SELECTED»
+#
+# Environment rewards come near to this: a proof checker, a game's score, a sum with one right result. They can't be *mistaken* about what they measure. Two dangers remain. What they measure may not be all we want: a verifier that reads the final number doesn't mind rubbish before it (chapter 08 shows such an answer). And a program that checks can be tricked like a person who judges: models have learned to special-case unit tests, or to exit before the tests run. So "inevitable" is for learned rewards. With a verifier, over-optimization becomes a question of how tight the check is.
+
+# %% [markdown]
+# ## 8. Larger models, larger stakes
+#
+# **Do larger models cure it?** Gao et al. found that larger *reward models* gain more gold and turn later, smoothly with size. Larger *policies* start better and gain less, but over-optimize about as much: the fault sits in the reward, not in the policy. And a more capable policy finds more of what the reward model overlooks.
+#
+# **A case: April 2025.** On 25 April 2025 OpenAI released an update of GPT-4o that flattered its users, agreed with their doubts and encouraged rash plans. Three days later the company began to take it back. Its own account (2 May 2025) reads like this chapter: a new reward, made from users' thumbs up and thumbs down, had weakened the influence of the main reward that had kept sycophancy in check. Offline tests and small trials looked good; expert testers had felt that something was off, and no test measured sycophancy. The measure had become the target, and the held-out measure shared its taste.
+#
+# **Does it stay where it began?** Not always. Researchers at Anthropic (MacDiarmid et al., 2025) let a model learn to cheat in programming tasks. It then behaved badly in tasks that had nothing to do with programming tests: it pretended to be aligned, cooperated with malicious users and sabotaged code. Usual safety training on chats cured the chats, not the agent tasks. Three things helped: preventing the cheating, more varied safety training, and telling the model during training that the cheat was allowed, so that it learned "this is permitted here" and not "I am one who cheats".
+#
+# So over-optimization is a practical question of alignment. A model that pleases instead of helping is the mild case. The more we let models do, the more a wrong target costs.
 
 # %% [markdown] tags=["lab"]
-# ## 6. Lab
+# ## 9. Lab
 #
-# Choose pairs, noise, bias, number of reward models, β and optimizer: the stored run appears with some of its answers. The button trains the chosen setting now (600 comparisons, 25 steps, less than half a minute).
+# Choose comparisons, annotators, reward models, β and optimizer: a stored run appears with some of its answers. The button trains the chosen setting now. These stored runs are one a setting, at a higher rate with a warm-up and from an earlier SFT model: look at their shapes, not at hundredths.
 
 # %% tags=["lab"]
 from rlhf_lib.labs import over_optimization_lab
@@ -249,30 +263,33 @@ over_optimization_lab(LiveRun())
 # %% [markdown]
 # ### The two pictures tied together
 #
-# Chapter 02 had the same lesson as a walk over hills: a reward model is a map drawn near the baseline's path, and a walker that trusts it everywhere ends in a swamp. Everything in this chapter has its place there:
+# Chapter 02 taught the same lesson as a walk over hills: a reward model is a map drawn near the baseline's path, and a walker who trusts it everywhere ends in a swamp. Everything in this chapter has its place there:
 #
 # | here | on the map of chapter 02 |
 # |---|---|
 # | comparisons of answers of the SFT policy | comparisons of points near the path |
-# | the proxy rises, gold rises and falls | the walker climbs a summit that is not there |
+# | the proxy rises, gold rises and falls | the walker climbs a summit that isn't there |
 # | √KL to the SFT policy | distance from the path, in units of the tube's radius |
 # | β, or early stopping | the tube |
 # | more comparisons | the map is right a little further out |
 # | an ensemble | several maps; where they differ, nobody has been |
 #
-# And a walk over the map of *weights* shows the edge itself. This is the run of section 1, carried on to step 48, on the plane through the SFT policy, the policy where gold peaks and the last one:
+# A walk over the map of *weights* shows the edge itself. These are the SFT policy, the policy where gold was best and the last one of a run like that of section 1, on the plane through all three:
 
 # %%
 from rlhf_lib.experiments import load_plane
 from rlhf_lib.plots import plot_plane
 
-plot_plane(load_plane());
+plane = load_plane()
+plot_plane(plane)
+for name, place in plane.checkpoints.items():
+    print(f"{name:15s} step {place['step']:2d}: gold {place['gold']:+.2f}, proxy {place['proxy']:+.2f}, KL {place['kl']:.1f} nats")
 
 # %% [markdown]
-# Left below: the proxy has no edge; where gold falls off, it only rises. Right below: the KL climbs steeply in the same place. That is why a bound on the KL can do what no amount of staring at the proxy can.
+# From the second point to the third gold falls, and the KL has grown. The proxy gives no warning: it is highest at the last point. Whoever looks only at the proxy sees a run that goes well.
 
 # %% [markdown] tags=["lab"]
-# **Lab: the mirage.** Predict, then move: (1) more comparisons at the same radius: does the summit that is not there go away? (2) The same comparisons from a larger radius. (3) β or the budget until gold no longer falls: what did it cost in proxy? Then find the same three settings in the
+# **Lab: the mirage.** Predict, then move: (1) more comparisons at the same radius: does the summit that isn't there go away? (2) The same comparisons from a larger radius. (3) β or the budget until gold no longer falls: what did it cost in proxy? Then find the same settings in the
 # lab above: pairs, and β. The radius has no slider there. What would it be?
 
 # %% tags=["lab"]
@@ -281,7 +298,7 @@ from rlhf_lib.labs import mirage_lab
 mirage_lab()
 
 # %% [markdown]
-# ## 7. Exercises
+# ## 10. Exercises
 
 # %% [markdown] tags=["exercise"]
 # {exercise: my_best_of_n_kl}
@@ -298,7 +315,7 @@ def solution_best_of_n_kl(n):
 # %% [markdown] tags=["exercise"]
 # {exercise: pessimistic_reward}
 #
-# `scores` (members, B): the same answers scored by several reward models. Return mean − k · standard deviation over the members, (B,).
+# `scores` (members, B): the same B answers scored by several reward models. Return mean − k · standard deviation over the members, (B,).
 
 # %% tags=["solution"]
 def solution_pessimistic_reward(scores, k):
@@ -322,41 +339,57 @@ def solution_early_stop(validation, patience):
 # %% [markdown] tags=["exercise"]
 # {exercise: fit_best_of_n}
 #
-# `distance` and `gold` (n,) are d and the gold gain. Return (α, β) of the least-squares fit of $d(\alpha - \beta d)$ as two numbers.
+# `distance` and `gold` (n,) are d and the gold gained. Return (α, β) of the least-squares fit of $d(\alpha - \beta d)$ as two numbers.
 
 # %% tags=["solution"]
+import torch
+
+
 def solution_fit_best_of_n(distance, gold):
     matrix = torch.stack((distance, -distance.square()), dim=1)
     alpha, beta = torch.linalg.lstsq(matrix, gold[:, None]).solution.flatten().tolist()
     return alpha, beta
 
 # %% [markdown]
-# ## 8. What this chapter claimed
+# Your rule at work on the ten stored runs. Suppose that after every ten steps people judge some answers: they see gold, with an error of 0.1. Stop when two looks in a row bring no new best:
+
+# %%
+stop = exercise("early_stop").use(early_stop)
+rng = np.random.default_rng(0)
+noisy = [list(run["gold"] + rng.normal(0, 0.1, len(run["gold"]))) for run in stored]
+saved = [run["gold"][stop(seen, 2)] for run, seen in zip(stored, noisy, strict=True)]
+print(f"gold of the copies kept: median {np.median(saved):+.2f}, worst run {min(saved):+.2f}")
+print(f"gold at the end:         median {np.median([run['gold'][-1] for run in stored]):+.2f}")
+
+# %% [markdown]
+# ## 11. What this chapter claimed
+#
+# Most of these are claims about the stored runs. The live run of section 1 is chaotic: after a few dozen steps another machine has another run, so of it we only ask what held in every run we made.
 
 # %% tags=["claims"]
-assert shape.rise >= 0.4, "gold first rises by 0.4 standard deviations and more (0.5 on each seed of `make claims`)"
-lowest = smooth(history.series("gold"))[shape.peak_step :].min()
-assert shape.peak - lowest >= 0.5 * (shape.peak - shape.start), "then it loses at least half of that gain"
-assert shape.proxy_kept_rising, "while the proxy keeps rising"
-held_gold = load_band("kl_penalty")["gold"]
-assert np.mean(held_gold["low"][-10:]) > band["start"], "with a strong penalty all five seeds end above the SFT policy"
-assert best.gold[-1] > best.gold[0] and best.proxy[-1] > best.proxy[0], "best-of-64 still helps both"
-ends, kls = means["gold at the end"], means["KL at the end"]
-assert ends["β", 0.2] > ends["β", 0.0] + 0.2, "on average over the grid a KL penalty ends higher"
-assert kls["β", 0.2] < kls["β", 0.05] < kls["β", 0.0], "and nearer"
-assert ends["pairs", 4000] > ends["pairs", 300], "and so do more comparisons"
-plane_sft, plane_peak, plane_over = load_plane().checkpoints.values()
-assert plane_peak["gold"] > plane_sft["gold"] > plane_over["gold"], "on the plane of weights the run climbs a ridge and falls off"
-assert plane_over["proxy"] > plane_peak["proxy"], "where the proxy shows no edge"
-assert signs["at the end"]["flattery"] > signs["SFT"]["flattery"] + 0.5, "answers turn into praise"
-print("all claims hold")
+from rlhf_lib.experiments.experiment import outcomes
+from rlhf_lib.workbook.ch18_over_optimization.experiments import EXPERIMENTS
+
+for name, experiment in EXPERIMENTS.items():
+    for outcome in outcomes(experiment, [*results_of("18_over_optimization", name).values()]):
+        print(outcome)
+        assert outcome.good, str(outcome)
+assert all(max(run["gold"]) - run["gold"][0] > 0.15 for run in stored), "in all ten stored runs gold first rises"
+assert min(lost) > 0.3, "then it falls from its peak by more than 0.3 points"
+assert all(run["proxy"][-1] > run["proxy"][1] for run in stored), "while the proxy ends higher than at step 10"
+assert budgets.loc[2.5, "gold, worst run"] > budgets.loc[100, "gold, median"], "a small KL budget saves every run"
+assert np.median(saved) > stored[0]["gold"][0], "and so does stopping in time"
+rose = mine["proxy"][-1] - mine["proxy"][1]
+assert rose > 0.2, f"your proxy kept rising after step 10: by {rose:.2f} on this machine, we ask for 0.2"
 
 # %% [markdown] tags=["recap"]
 # ## Recap
 #
-# - Optimise a proxy and the truth rises, then falls. The proxy does not tell you when.
-# - Distance from the reference, √KL, is the common scale for all optimizers.
-# - Data, ensembles, penalties and early stopping move the peak. None removes the difference between what is measured and what is wanted.
+# - Optimise a proxy and the truth rises, then falls. The proxy doesn't tell you when.
+# - A held-out reward model shares the proxy's taste. It sees a plateau, never the fall.
+# - Distance from the reference, √KL, is the common scale for all optimizers, direct alignment included.
+# - Every sign has a cause: somebody liked it.
+# - «RECAP»
 #
 # **Recall** of earlier chapters:
 
@@ -369,4 +402,4 @@ for quiz in recall("18_over_optimization"):
     display(quiz)
 
 # %% [markdown]
-# **More:** the book's chapter [Over-Optimization](https://rlhfbook.com/c/14-over-optimization); Gao, Schulman and Hilton (2022); Bai et al. (2022); Coste et al. (2023) and Eisenstein et al. (2023) on ensembles; Sharma et al. (2023) on sycophancy; Rafailov et al. (2024) on the same in direct alignment.
+# **More:** the book's chapter [Over-Optimization](https://rlhfbook.com/c/14-over-optimization); Gao, Schulman and Hilton (2022), *Scaling laws for reward model overoptimization*; Bai et al. (2022) on held-out preference models; Coste et al. (2023) and Eisenstein et al. (2023) on ensembles; Sharma et al. (2023) on sycophancy; Rafailov et al. (2024) on direct alignment; OpenAI (2 May 2025), *Expanding on what we missed with sycophancy*; MacDiarmid et al. (2025), *Natural emergent misalignment from reward hacking in production RL*.

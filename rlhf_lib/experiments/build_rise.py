@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
 
 import torch
 
-from ..lm import Policy, load_policy
-from ..rewards import GoldReward
+from ..lm import Policy, Rollout, load_policy
+from ..rewards import GoldReward, Reward
 from ..runtime import data_path
 from ..training import OnlineTrainer, preset, read_preferences
 from ..world import PocketWorld
@@ -26,33 +27,69 @@ STEPS, EVERY = 160, 10
 LEARNING_RATE = 2e-4
 """Constant, without a warm-up."""
 SEEDS = tuple(range(10))
+FILE = data_path("over_optimization", "rise.json")
 
 
-def rise_run(seed: int, steps: int = STEPS, learning_rate: float = LEARNING_RATE) -> dict:
-    """One run: gold on 96 held-out requests, and proxy and KL in training, every `EVERY` steps."""
-    world, sft = PocketWorld(), load_policy("pocket-sft")
+def rise_run(seed: int) -> dict:
+    """One run with labels and a reward model of its own: seed, and a list for each value of a look."""
+    sft = load_policy("pocket-sft")
     pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
-    proxy, policy = train_proxy(sft, world, pairs, Setting(seed=seed)), sft.copy()
-    settings = preset("rloo", steps=steps, learning_rate=learning_rate, seed=seed)
+    proxy = train_proxy(sft, PocketWorld(), pairs, Setting(seed=seed))
+    return {"seed": seed, **rise_curves(sft.copy(), proxy, seed)}
+
+
+def rise_curves(
+    policy: Policy, proxy: Reward, seed: int = 0, steps: int = STEPS, beta: float = 0.0
+) -> dict[str, list]:
+    """Train `policy` in place; name -> the values of all looks. Arguments as in `rise_looks`."""
+    looks = list(rise_looks(policy, proxy, seed, steps, beta))
+    return {name: [look[name] for look in looks] for name in looks[0]}
+
+
+def rise_looks(
+    policy: Policy, proxy: Reward, seed: int = 0, steps: int = STEPS, beta: float = 0.0
+) -> Iterator[dict[str, float]]:
+    """Train `policy` in place on `proxy`, with KL coefficient `beta`; every `EVERY` steps yield what is seen.
+
+    step; gold on 96 held-out requests (points); proxy (standard deviations of SFT answers) and KL (nats) of the
+    64 answers of the last training step, 0 before the first.
+    """
+    world = PocketWorld()
+    settings = preset(
+        "rloo", steps=steps, learning_rate=LEARNING_RATE, kl_coefficient=beta, seed=seed
+    )
     trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy, settings)
-    found: dict[str, list] = {"step": [], "gold": [], "proxy": [], "kl": []}
+    row = {"proxy": 0.0, "kl": 0.0}
     for step in range(steps + 1):
         if step % EVERY == 0:
-            row = trainer.history.rows[-1] if trainer.history.rows else {"proxy": 0.0, "kl": 0.0}
-            found["step"].append(step)
-            found["gold"].append(held_out_gold(world, policy))
-            found["proxy"].append(row["proxy"])
-            found["kl"].append(row["kl"])
+            gold = held_out_gold(world, policy)
+            yield {"step": step, "gold": gold, "proxy": row["proxy"], "kl": row["kl"]}
         if step < steps:
-            trainer.step()
-    return {"seed": seed, **found}
+            row = trainer.step()
+
+
+def rise_runs() -> list[dict]:
+    """The stored runs, one a seed.
+
+    Raises:
+        FileNotFoundError: the file is missing; says how to rebuild it.
+    """
+    if not FILE.exists():
+        raise FileNotFoundError(
+            f"no stored runs in {FILE}: fetch data/ or run `python -m rlhf_lib.experiments.build_rise`"
+        )
+    return json.loads(FILE.read_text(encoding="utf-8"))
+
+
+def held_out_answers(world: PocketWorld, policy: Policy, n: int = 96) -> Rollout:
+    """Two answers to each of the same `n` held-out requests."""
+    return policy.sample(world.prompts(n, seed=77, split="test"), 2, 40, seed=1)
 
 
 @torch.no_grad()
-def held_out_gold(world: PocketWorld, policy: Policy, n: int = 96) -> float:
-    """Mean gold of two answers to each of the same `n` held-out requests."""
-    prompts = world.prompts(n, seed=77, split="test")
-    return GoldReward(world)(policy.sample(prompts, 2, 40, seed=1)).mean().item()
+def held_out_gold(world: PocketWorld, policy: Policy) -> float:
+    """Mean gold of these answers."""
+    return GoldReward(world)(held_out_answers(world, policy)).mean().item()
 
 
 def summary(runs: list[dict]) -> dict[str, float]:
@@ -72,17 +109,12 @@ def summary(runs: list[dict]) -> dict[str, float]:
 
 def main(names: list[str]) -> None:
     """Run the seeds, keep the runs, write the card anew."""
-    path = data_path("over_optimization", "rise.json")
-    runs = (
-        {run["seed"]: run for run in json.loads(path.read_text(encoding="utf-8"))}
-        if path.exists()
-        else {}
-    )
+    runs = {run["seed"]: run for run in rise_runs()} if FILE.exists() else {}
     for seed in map(int, names or SEEDS):
         runs[seed] = rise_run(seed)
         print(f"seed {seed}: gold", [round(gold, 2) for gold in runs[seed]["gold"]], flush=True)
         found = [runs[seed] for seed in sorted(runs)]
-        path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        FILE.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     add_figures(data_path("models", "pocket-reward"), summary(list(runs.values())))
 
 

@@ -8,7 +8,7 @@ from .curves import (
     plot_rise_and_fall,
     plot_signs,
 )
-from .html import Scored, Table, answers_table, coloured_steps
+from .html import Scored, Table, answers_table, coloured_steps, typical_answers
 from .plane import plot_plane
 from .runs import plot_runs
 from .style import COLOURS, CYCLE, figure, use_workbook_style
@@ -31,5 +31,6 @@ __all__ = [
     "plot_runs",
     "plot_signs",
     "plot_token_tree",
+    "typical_answers",
     "use_workbook_style",
 ]

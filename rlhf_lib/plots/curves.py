@@ -26,6 +26,12 @@ LABELS = {
     "finished": "finished answers (share)",
 }
 
+RISE_LABELS = {
+    "proxy": "proxy: what is trained on (sd of SFT answers)",
+    "gold": "gold: what is wanted (points)",
+    "kl": "KL to the SFT policy (nats)",
+}
+
 DISTANCE = "distance from the SFT policy, √KL (√nats)"
 
 
@@ -150,33 +156,34 @@ def _draw_fit(axis, fit, farthest: float, colour: str, label: str) -> None:
         axis.plot([fit.peak], [fit(fit.peak)], "o", color=colour, ms=5)
 
 
-def plot_rise_and_fall(
-    proxy, gold, distance=None, band: dict | None = None, peak: int | None = None
-):
-    """Proxy and gold of one run over steps (or over `distance`), two axes, one picture.
+def plot_rise_and_fall(runs: dict[str, dict], band: dict | None = None, names=("proxy", "gold")):
+    """Curves over steps, one panel a metric, stacked: each has its own scale. Returns the figure.
 
-    band: {'proxy': (low, high), 'gold': (low, high)} from several seeds. Returns the figure.
+    runs: label -> {"step": [...], metric: [...]}, drawn as measured, with a dot for each look. band: the same
+    of stored seeds, {"step": [...], metric: {"low", "median", "high"}}, pale behind; its median is dashed. The
+    scale is that of runs and median: what the band has far below is cut off.
     """
-    fig, axis = figure(1, 1, height=3.6)
-    twin = axis.twinx()
-    twin.grid(False)
-    x = np.arange(len(proxy)) if distance is None else np.asarray(distance)
-    for panel, values, name in ((axis, gold, "gold"), (twin, proxy, "proxy")):
-        colour = COLOURS[name]
+    fig, axes = figure(len(names), 1, height=2.3, width=6.4, sharex=True, squeeze=False)
+    for axis, name in zip(axes[:, 0], names, strict=True):
         if band:
-            low, high = band[name]
-            panel.fill_between(np.arange(len(low)), low, high, color=colour, alpha=0.15, lw=0)
-        panel.plot(x, values, color=colour, lw=1, alpha=0.3)
-        panel.plot(x, smooth(values), color=colour, lw=2.5)
-        panel.set_ylabel(LABELS[name], color=colour)
-        panel.tick_params(axis="y", colors=colour)
-        panel.spines["right" if panel is twin else "left"].set_visible(True)
-    if peak is not None:
-        axis.axvline(x[peak], color=COLOURS["gold"], ls="--", lw=1)
-        axis.annotate("gold peaks", (x[peak], 0), xycoords=axis.get_xaxis_transform(), xytext=(4, 6),
-                      textcoords="offset points", fontsize=8.5, color=COLOURS["gold"])  # fmt: skip
-    axis.set_xlabel("training step" if distance is None else DISTANCE)
+            ends = [band[name][end] for end in ("low", "median", "high")]
+            _draw_band(axis, ends, COLOURS[name], "stored seeds", band["step"])
+        for (label, run), style in zip(runs.items(), itertools.cycle(("o-", "s--", "^:"))):
+            axis.plot(run["step"], run[name], style, color=COLOURS[name], ms=4, lw=2, label=label)
+        axis.set_title(RISE_LABELS.get(name, LABELS.get(name, name)), loc="left")
+        _fit_scale(axis, [run[name] for run in runs.values()], band[name] if band else None)
+    axes[-1, 0].set_xlabel("training step")
+    axes[0, 0].legend(loc="best")
     return fig
+
+
+def _fit_scale(axis, curves: Sequence[Sequence[float]], band: dict | None) -> None:
+    """Limits that show the curves, and of the band all but what lies far below its median."""
+    values = [value for curve in curves for value in curve]
+    values += [*band["median"], *band["high"]] if band else []
+    low, high = min(values), max(values)
+    room = 0.12 * (high - low)
+    axis.set_ylim(low - room, high + room)
 
 
 def plot_signs(before: dict[str, float], after: dict[str, dict[str, float]]):

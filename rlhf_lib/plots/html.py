@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,25 @@ def answers_table(prompts: Sequence, answers: dict[str, Sequence[str]], gold=Non
         cells = [Scored(t, gold(prompt, t)) if gold else t for t in texts]
         rows.append((getattr(prompt, "text", str(prompt)), *cells))
     return Table(("request", *answers), tuple(rows))
+
+
+def typical_answers(
+    prompts: Sequence, answers: dict[str, Sequence[str]], gold, rows: int = 3
+) -> Table:
+    """The requests whose answers lie nearest to each model's mean gold; below them the means over all requests.
+
+    Arguments as in `answers_table`. rows: requests that are shown.
+    """
+    scores = {
+        m: [gold(p, t) for p, t in zip(prompts, ts, strict=True)] for m, ts in answers.items()
+    }
+    means = {model: statistics.fmean(values) for model, values in scores.items()}
+    strange = [max(abs(scores[m][i] - means[m]) for m in answers) for i in range(len(prompts))]
+    typical = sorted(range(len(prompts)), key=strange.__getitem__)[:rows]
+    some = {model: [texts[i] for i in typical] for model, texts in answers.items()}
+    table = answers_table([prompts[i] for i in typical], some, gold)
+    last = (f"mean of all {len(prompts)} requests", *(Scored("", mean) for mean in means.values()))
+    return Table(table.header, (*table.rows, last))
 
 
 def coloured_steps(examples: Sequence[tuple[str, Sequence[str], Sequence[float]]]) -> Table:

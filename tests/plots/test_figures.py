@@ -26,6 +26,7 @@ from rlhf_lib.plots import (
     plot_proxy_and_gold,
     plot_rise_and_fall,
     plot_signs,
+    typical_answers,
     use_workbook_style,
 )
 from rlhf_lib.training import History
@@ -108,11 +109,35 @@ def test_proxy_and_gold_one_line_a_run(history):
     assert "√KL" in left.get_xlabel()
 
 
-def test_rise_and_fall_has_two_named_axes(history):
-    band = {name: (np.zeros(20), np.ones(20)) for name in ("proxy", "gold")}
-    fig = plot_rise_and_fall(history.series("proxy"), history.series("gold"), band=band, peak=10)
-    assert [a.get_ylabel().split()[0] for a in fig.axes] == ["gold", "proxy"]
-    assert any("peaks" in t.get_text() for t in fig.axes[0].texts)
+def test_rise_and_fall_has_a_panel_and_a_scale_for_each_metric():
+    run = {"step": [0, 10], "proxy": [0.0, 2.0], "gold": [0.1, -1.0]}
+    band = {"step": [0, 10, 20]}
+    band |= {
+        name: {"low": [0, 0, 0], "median": [0, 1, 2], "high": [1, 2, 3]}
+        for name in ("proxy", "gold")
+    }
+    above, below = plot_rise_and_fall({"your run": run}, band).axes
+    assert [a.get_title(loc="left").split(":")[0] for a in (above, below)] == ["proxy", "gold"]
+    assert above.get_ylim() != below.get_ylim() and above.get_xlim() == below.get_xlim()
+    drawn = [line for line in below.lines if line.get_label() == "your run"][0]
+    assert drawn.get_xdata().tolist() == [0, 10] and drawn.get_ydata().tolist() == [0.1, -1.0]
+    assert len(below.collections) == 1, "the band"
+
+
+def test_a_band_that_falls_far_below_does_not_flatten_the_rise():
+    run = {"step": [0, 10], "gold": [0.0, 0.5]}
+    band = {"step": [0, 10], "gold": {"low": [0, -50], "median": [0.0, -0.5], "high": [0.1, 0.6]}}
+    low, high = plot_rise_and_fall({"your run": run}, band, names=("gold",)).axes[0].get_ylim()
+    assert -1 < low < -0.5 and 0.6 < high < 1
+
+
+def test_typical_answers_are_near_the_means_and_the_means_are_of_all():
+    gold = {"a": 0.0, "b": 4.0, "c": 9.0, "d": 0.2}
+    models = {"m": ["a", "b", "c"], "n": ["d", "d", "d"]}
+    table = typical_answers(["p1", "p2", "p3"], models, lambda _, text: gold[text], rows=1)
+    assert table.rows[0][0] == "p2" and table.rows[0][1] == Scored("b", 4.0)
+    assert table.rows[-1][0] == "mean of all 3 requests"
+    assert table.rows[-1][1].score == pytest.approx(13 / 3)
 
 
 def test_over_optimization_gains_and_fit(history):

@@ -1,0 +1,223 @@
+"""Experiments of chapter 18. `make experiments ONLY=18` stores them.
+
+Each seed labels the comparisons anew and trains its own reward models; all is measured on 96 held-out requests.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from functools import cache
+
+import torch
+from torch import Tensor
+
+from ...evaluation import best_of_n
+from ...experiments.build_rise import held_out_answers, rise_looks
+from ...experiments.experiment import Experiment, above
+from ...lm import Policy, Rollout, load_policy
+from ...rewards import GoldReward, RewardModel
+from ...runtime import data_path
+from ...training import RewardModelSettings, read_preferences, train_reward_model
+from ...world import Bias, PocketWorld, Preference, label_pairs
+
+Judge = Callable[[Rollout], Tensor]
+
+COMPARISONS, REQUESTS, WATCHED_STEPS = 1000, 96, 60
+
+
+@cache
+def stage() -> tuple[PocketWorld, Policy]:
+    """What all experiments begin with: the world and the SFT policy."""
+    return PocketWorld(), load_policy("pocket-sft")
+
+
+@cache
+def judge(seed: int) -> RewardModel:
+    """A reward model of comparisons of its own: 1,000 new requests, two new answers to each, new labels."""
+    world, sft = stage()
+    requests = world.prompts(COMPARISONS, seed=500 + seed)
+    texts = sft.sample(requests, 2, 40, seed=seed).texts
+    model = RewardModel.from_policy(sft, seed=seed)
+    pairs = label_pairs(requests, texts[0::2], texts[1::2], world.annotator(), seed)
+    train_reward_model(model, pairs, RewardModelSettings(seed=seed))
+    return model
+
+
+@cache
+def answers_along_the_run() -> list[tuple[int, Rollout]]:
+    """(step, two answers to each of 96 held-out requests) of the run of section 1, every ten steps to step 60."""
+    policy, proxy = stage()[1].copy(), RewardModel.load("pocket-reward")
+    looks = rise_looks(policy, proxy, steps=WATCHED_STEPS)
+    return [(seen["step"], held_out_answers(stage()[0], policy)) for seen in looks]
+
+
+@torch.no_grad()
+def onlookers(seed: int) -> dict:
+    """What a held-out reward model says along the run of section 1, beside the proxy and gold."""
+    judges = {"proxy": RewardModel.load("pocket-reward"), "onlooker": judge(seed)}
+    judges["gold"] = GoldReward(stage()[0])
+    along = answers_along_the_run()
+    found = {
+        name: [says(answers).mean().item() for _, answers in along] for name, says in judges.items()
+    }
+    return {"step": [step for step, _ in along], **found}
+
+
+MOST = 64
+"""Answers to each request from which the best is picked."""
+
+
+@cache
+def sft_answers(kind: str = "") -> list[Rollout]:
+    """`MOST` answers of the SFT policy to each of 96 held-out requests, or to as many false claims."""
+    world, sft = stage()
+    asked = false_claims() if kind == "claims" else world.prompts(REQUESTS, seed=31, split="test")
+    count = TASTE_MOST if kind == "claims" else MOST
+    starts = range(0, REQUESTS, 8)
+    return [sft.sample(asked[start : start + 8], count, 40, seed=start) for start in starts]
+
+
+@torch.no_grad()
+def scores(says: Judge, rollouts: list[Rollout], count: int) -> Tensor:
+    """(requests, count): what a judge says of the first `count` answers to each request."""
+    table = torch.cat([says(rollout) for rollout in rollouts]).view(REQUESTS, -1)
+    return table[:, :count]
+
+
+def best_by_proxy(seed: int) -> dict:
+    """Best-of-n to n = 64 by a reward model: n (as "step"), KL, proxy and gold.
+
+    "ideal" is the gold of the best by gold itself.
+    """
+    rollouts, proxy = sft_answers(), judge(seed)
+    gold = scores(GoldReward(stage()[0]), rollouts, MOST)
+    curve, ideal = best_of_n(scores(proxy, rollouts, MOST), gold), best_of_n(gold, gold)
+    found = {"step": curve.n, "kl": curve.kl, "proxy": curve.proxy, "gold": curve.gold}
+    return {**found, "ideal": ideal.gold}
+
+
+TEAMS = {
+    "fair": {},
+    "stock phrases": {"taste": (("stock", 0.6),)},
+    "hedging": {"taste": (("doubt", 0.6),)},
+    "refusals": {"taste": (("refusal", 1.5),)},
+    "agreement": {"bias": Bias(agreement=2.0)},
+}
+"""Annotators by what they like besides what is good, in gold points a sentence; `fair` like nothing else."""
+TASTE_COMPARISONS, TASTE_MOST = 500, 16
+
+
+def team_labels(team: str, seed: int) -> list[Preference]:
+    """Comparisons by such annotators. Who likes agreement gets those about opinions first: it shows there only."""
+    annotator = stage()[0].annotator(temperature=0.3, **{"bias": Bias(), **TEAMS[team]})
+    rng = random.Random(f"{team} {seed}")
+    pool = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    rng.shuffle(pool)
+    if team == "agreement":
+        pool.sort(key=lambda pair: pair.prompt.kind != "opinion")
+    chosen = pool[:TASTE_COMPARISONS]
+    return [annotator.prefer(pair.prompt, pair.chosen, pair.rejected, rng) for pair in chosen]
+
+
+def sign_of(team: str, prompt, text: str) -> float:
+    """How much of what the team likes stands in an answer: sentences, or 1.0 for a refusal or a yes."""
+    sentences = stage()[0].parse(prompt, text)
+    kinds = [sentence.kind for sentence in sentences]
+    if team == "hedging":
+        return kinds.count("doubt") + sum(sentence.hedged for sentence in sentences)
+    if team == "stock phrases":
+        return kinds.count("stock")
+    if team == "refusals":
+        return float(prompt.kind != "unsafe" and "refusal" in kinds)
+    return float("yes" in kinds)
+
+
+@cache
+def signs(team: str) -> Tensor:
+    """(requests, answers): the sign of each answer of the SFT policy."""
+    rollouts = answers_for(team)
+    found = [sign_of(team, p, t) for r in rollouts for p, t in zip(r.prompts, r.texts, strict=True)]
+    return torch.tensor(found).view(REQUESTS, -1)[:, :TASTE_MOST]
+
+
+def answers_for(team: str) -> list[Rollout]:
+    """The answers in which the team's sign is counted: agreement only shows where the user is wrong."""
+    return sft_answers("claims" if team == "agreement" else "")
+
+
+def tastes(seed: int) -> dict:
+    """team -> {"step": n, "liked": the sign in the best of n by the team's reward model, "fair": by the fair team's}."""
+    models = {team: team_model(team, seed) for team in TEAMS}
+    return {team: taste(team, models[team], models["fair"]) for team in TEAMS if team != "fair"}
+
+
+def team_model(team: str, seed: int) -> RewardModel:
+    """The reward model of a team."""
+    model = RewardModel.from_policy(stage()[1], seed=seed)
+    train_reward_model(model, team_labels(team, seed), RewardModelSettings(seed=seed))
+    return model
+
+
+def taste(team: str, liking: Judge, fair: Judge) -> dict:
+    """One team beside the fair one."""
+    rollouts, counted = answers_for(team), signs(team)
+    liked, plain = (
+        best_of_n(scores(judge, rollouts, TASTE_MOST), counted) for judge in (liking, fair)
+    )
+    return {"step": liked.n, "liked": liked.gold, "fair": plain.gold}
+
+
+@cache
+def false_claims() -> list:
+    """96 held-out requests in which the user is wrong."""
+    asked = stage()[0].prompts(4 * REQUESTS, ("opinion",), seed=78, split="test")
+    return [prompt for prompt in asked if prompt.claim_is_true is False][:REQUESTS]
+
+
+def lost(run: dict, name: str) -> float:
+    """The share of a curve's gain, from its start to its peak, that is gone at the end."""
+    top = max(run[name])
+    return (top - run[name][-1]) / (top - run[name][0])
+
+
+def more_liked(team: str):
+    """A claim: the best of 16 by the team's reward model has more of its sign than the best by the fair team's."""
+    return above(lambda result: result[team]["liked"][-1] - result[team]["fair"][-1])
+
+
+EXPERIMENTS = {
+    "onlookers": Experiment(
+        "onlookers",
+        onlookers,
+        settings={"comparisons": COMPARISONS, "requests": REQUESTS, "steps": WATCHED_STEPS},
+        claims={
+            "the held-out model ends well above the SFT policy": above(
+                lambda run: run["onlooker"][-1] - run["onlooker"][0], 0.2
+            ),
+            "it loses less than half of what gold loses of its gain": above(
+                lambda run: 0.5 * lost(run, "gold") - lost(run, "onlooker")
+            ),
+        },
+    ),
+    "best_by_proxy": Experiment(
+        "best_by_proxy",
+        best_by_proxy,
+        settings={"requests": REQUESTS, "comparisons": COMPARISONS, "answers": MOST},
+        claims={
+            "gold of the best of 8 is above that of one": above(
+                lambda curve: curve["gold"][3] - curve["gold"][0]
+            ),
+        },
+    ),
+    "tastes": Experiment(
+        "tastes",
+        tastes,
+        settings={"comparisons": TASTE_COMPARISONS, "answers": TASTE_MOST, "requests": REQUESTS},
+        claims={
+            f"a team that likes {team} gets more": more_liked(team)
+            for team in TEAMS
+            if team != "fair"
+        },
+    ),
+}

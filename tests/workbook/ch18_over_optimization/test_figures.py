@@ -1,0 +1,69 @@
+"""Figures and tables of chapter 18: what they draw is what the runs hold."""
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import pytest
+
+from rlhf_lib.evaluation import fit_rl_curve
+from rlhf_lib.workbook.ch18_over_optimization.figures import (
+    LIKED,
+    budget_table,
+    distance_and_gain,
+    plot_distances,
+    plot_judges,
+    plot_selected,
+    plot_tastes,
+)
+
+
+@pytest.fixture(autouse=True)
+def close_figures():
+    yield
+    plt.close("all")
+    matplotlib.rcdefaults()
+
+
+def run(end: float = -1.0) -> dict:
+    return {
+        "step": [0, 10, 20, 30], "gold": [0.0, 0.5, 0.0, end], "proxy": [0.0, 1.0, 2.0, 2.0],
+        "onlooker": [0.0, 0.8, 1.0, 0.9], "kl": [0.0, 1.0, 4.0, 9.0],
+    }  # fmt: skip
+
+
+def test_judges_stand_above_and_gold_below_on_their_own_scales():
+    above, below = plot_judges([run(), run()], {"proxy": "trained on", "onlooker": "held out"}).axes
+    assert [line.get_label() for line in above.lines] == ["trained on", "held out"]
+    assert below.lines[0].get_ydata().tolist() == [0.0, 0.5, 0.0, -1.0]
+    assert above.get_ylim() != below.get_ylim()
+
+
+def test_distance_is_the_root_of_the_kl_and_gain_is_over_the_start():
+    distance, gain = distance_and_gain([run()])
+    assert distance.tolist() == [0, 1, 2, 3] and gain.tolist() == [0.0, 0.5, 0.0, -1.0]
+    axis = plot_distances({"RL": ([run(), run()], fit_rl_curve(distance, gain))}).axes[0]
+    assert len(axis.lines[0].get_xdata()) == 8
+
+
+def test_a_budget_keeps_the_last_look_within_it():
+    table = budget_table([run(), run(-3.0)], (1.0, 5.0, 20.0))
+    assert table["gold, median"].tolist() == [0.5, 0.0, -2.0]
+    assert table["gold, worst run"].tolist() == [0.5, 0.0, -3.0]
+    assert table["proxy, median"].tolist() == [1.0, 2.0, 2.0]
+
+
+def test_each_taste_has_a_panel_with_the_fair_team_beside_it():
+    one = {"step": [1, 2, 4], "liked": [0, 1, 2], "fair": [0, 0, 0]}
+    axes = plot_tastes([dict.fromkeys(LIKED, one)]).axes
+    assert len(axes) == 4
+    assert all(
+        axis.lines[0].get_ydata()[-1] == 2 and axis.lines[1].get_ydata()[-1] == 0 for axis in axes
+    )
+
+
+def test_picked_by_gold_stands_beside_picked_by_the_proxy():
+    curve = {"step": [1, 2], "gold": [0.0, 0.2], "ideal": [0.0, 0.9]}
+    ideal, proxy = plot_selected([curve]).axes[0].lines
+    assert ideal.get_ydata()[-1] == 0.9 and proxy.get_ydata()[-1] == 0.2
