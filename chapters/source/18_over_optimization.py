@@ -112,7 +112,7 @@ for sign in ("flattery", "confident tone", "hedging", "stock phrases", "repetiti
 # - **sycophancy**: agreeing with the user, right or wrong;
 # - **over-refusal**: declining harmless requests.
 #
-# Where do they come from? The policy says what the reward model pays for, and the reward model pays for what annotators liked. So different annotators must cause different signs. Let us hire four teams, each of which judges fairly but for one weakness, and a fifth without any. Each labels 500 comparisons, and a reward model learns from them. Then the reward model picks the best of n answers of the SFT policy: with larger n, it gets more and more of its way. (This is best-of-n, chapter 10: the gentlest way to optimise. RL goes further.)
+# Where do they come from? The policy says what the reward model pays for, and the reward model pays for what annotators liked. So different annotators must cause different signs. Let us hire four teams, each of which judges fairly but for one weakness, and a fifth without any. Each labels 500 comparisons, first of all those in which its weakness can show, and a reward model learns from them. Then the reward model picks the best of n answers of the SFT policy: with larger n, it gets more and more of its way. (This is best-of-n, chapter 10: the gentlest way to optimise. RL goes further.)
 #
 # **Predict:** which signs grow with n? What does the fair team do to each?
 
@@ -134,22 +134,22 @@ plot_tastes([*results_of("18_over_optimization", "tastes").values()]);
 # %% tags=["predict"]
 watching = predict(
     "gold rises and then falls. What does a held-out reward model say?",
-    {"falls": "it falls with gold", "levels": "it rises, then levels off", "rises": "it rises as the proxy does"},
+    {"falls": "it falls with gold", "levels": "it rises, then levels off", "rises": "it rises to the end"},
 )
 watching
 
 # %% tags=["predicted"]
-from rlhf_lib.workbook.ch18_over_optimization.experiments import lost
 from rlhf_lib.workbook.ch18_over_optimization.figures import plot_judges
 
 watched = [*results_of("18_over_optimization", "onlookers").values()]
 plot_judges(watched, {"proxy": "reward model trained on", "onlooker": "held-out reward models"})
-sags, ends = (np.median([measure(run) for run in watched]) for measure in (
-    lambda run: lost(run, "onlooker"), lambda run: run["onlooker"][-1] / max(run["proxy"])))
-watching.reveal("falls" if sags > 0.5 else "rises" if ends > 0.8 else "levels")
+late = np.median([run["onlooker"][-1] - run["onlooker"][2] for run in watched])
+watching.reveal("rises" if late > 0.2 else "falls" if late < -0.2 else "levels")
 
 # %% [markdown]
-# «JUDGES»
+# None of them falls. All onlookers rise to the end, if not as far as the proxy: at step 60 they put the policy more than a standard deviation above the SFT policy, and gold is *below* it.
+#
+# A gap between the two kinds of reward model does open, so the check has a point: part of the proxy's gain is an error of that one model. But look at the steps where gold turns. Nothing happens there in the upper panel. The onlookers learned from annotators with the same weaknesses, and so they like the new answers too. **A second reward model can't see what both like and nobody should.**
 
 # %% [markdown]
 # ## 4. Against the distance
@@ -182,7 +182,7 @@ for place, n in enumerate(best[0]["step"]):
     print(f"best of {n:2d}: KL {best[0]['kl'][place]:.2f} nats, proxy {proxies:+.2f}, gold {gold:+.2f}")
 
 # %% [markdown]
-# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where the proxy can still be trusted. «BON» RL goes several times as far.
+# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where the proxy can still be trusted. Gold rises up to n = 8 and is flat from there to 64, while the proxy goes on rising: more search buys more proxy and no more quality. RL goes several times as far, and there gold falls.
 #
 # Now look where the RL curve misses. Its slope at 0 is infinite, so it promises gains near the start that the runs don't have: about 0.8 points at a distance of 1, where they gained about 0.3. The curve was found on language models of up to billions of parameters. Two numbers can't follow runs as small and as steep as ours. Keep the idea (rise, peak, fall against √KL) and don't extrapolate the formula.
 
@@ -215,9 +215,9 @@ budgets
 #
 # Direct alignment (chapter 12) trains the policy on the comparisons themselves. It has no reward model to exploit. Does it escape?
 #
-# No. The comparisons are the same, with the same errors and the same tastes, and the policy drifts in the same way: pushed apart on a limited set of answers, it is free everywhere else. In DPO, β plays the part of a **KL budget**: a small β lets the policy go far, a large one keeps it near. More epochs spend more of the budget. Rafailov et al. (2024) measured DPO and two relatives at many β and sizes: quality rises and then falls with the KL, as in the figure above, often before the first pass over the data is done.
+# No. The comparisons are the same, with the same errors and the same tastes, and a loss on a limited set of answers leaves the policy free everywhere else. Rafailov et al. (2024) measured DPO and two relatives with many β and model sizes: quality rises and then falls with the KL, as it does for RL, often before the first pass over the data is done. They speak of **KL budgets**: a small β lets the policy go far, a large one keeps it near.
 #
-# Chapter 12 says that DPO's implicit reward becomes "whatever you let it become". That is the same statement seen from inside: the loss goes on falling, and nothing in it says when to stop.
+# Strictly, β is a price and not a budget. On a file of pairs, chapter 12 says, the KL is whatever you let it become: more epochs spend more, and the loss falls with every step and never says when to stop. The budget is kept only if you measure the KL and stop. (This section shows others' results; we store no DPO runs of this kind.)
 
 # %% [markdown]
 # ## 7. Why it can't be avoided, and when it can
@@ -234,7 +234,7 @@ from rlhf_lib.workbook.ch18_over_optimization.figures import plot_selected
 plot_selected(best);
 
 # %% [markdown]
-# «SELECTED»
+# Picked by the proxy, gold stops rising at n = 8. Picked by gold itself, the same answers get better with every doubling. So the good answers are there; the proxy doesn't find them, and searching harder doesn't help it.
 #
 # Environment rewards come near to this: a proof checker, a game's score, a sum with one right result. They can't be *mistaken* about what they measure. Two dangers remain. What they measure may not be all we want: a verifier that reads the final number doesn't mind rubbish before it (chapter 08 shows such an answer). And a program that checks can be tricked like a person who judges: models have learned to special-case unit tests, or to exit before the tests run. So "inevitable" is for learned rewards. With a verifier, over-optimization becomes a question of how tight the check is.
 
@@ -389,7 +389,7 @@ assert rose > 0.2, f"your proxy kept rising after step 10: by {rose:.2f} on this
 # - A held-out reward model shares the proxy's taste. It sees a plateau, never the fall.
 # - Distance from the reference, √KL, is the common scale for all optimizers, direct alignment included.
 # - Every sign has a cause: somebody liked it.
-# - «RECAP»
+# - A KL budget, a penalty or early stopping keep what was gained. More data, larger reward models and ensembles move the turn outwards. None removes the difference between what is measured and what is wanted.
 #
 # **Recall** of earlier chapters:
 

@@ -64,8 +64,8 @@ def onlookers(seed: int) -> dict:
     return {"step": [step for step, _ in along], **found}
 
 
-MOST = 64
-"""Answers to each request from which the best is picked."""
+MOST, TOGETHER = 64, 8
+"""Answers to each request from which the best is picked; requests that are answered together."""
 
 
 @cache
@@ -74,15 +74,14 @@ def sft_answers(kind: str = "") -> list[Rollout]:
     world, sft = stage()
     asked = false_claims() if kind == "claims" else world.prompts(REQUESTS, seed=31, split="test")
     count = TASTE_MOST if kind == "claims" else MOST
-    starts = range(0, REQUESTS, 8)
-    return [sft.sample(asked[start : start + 8], count, 40, seed=start) for start in starts]
+    starts = range(0, REQUESTS, TOGETHER)
+    return [sft.sample(asked[start : start + TOGETHER], count, 40, seed=start) for start in starts]
 
 
 @torch.no_grad()
-def scores(says: Judge, rollouts: list[Rollout], count: int) -> Tensor:
-    """(requests, count): what a judge says of the first `count` answers to each request."""
-    table = torch.cat([says(rollout) for rollout in rollouts]).view(REQUESTS, -1)
-    return table[:, :count]
+def scores(says: Judge, rollouts: list[Rollout]) -> Tensor:
+    """(requests, answers): what a judge says of the answers to each request."""
+    return torch.cat([says(rollout) for rollout in rollouts]).view(REQUESTS, -1)
 
 
 def best_by_proxy(seed: int) -> dict:
@@ -91,8 +90,8 @@ def best_by_proxy(seed: int) -> dict:
     "ideal" is the gold of the best by gold itself.
     """
     rollouts, proxy = sft_answers(), judge(seed)
-    gold = scores(GoldReward(stage()[0]), rollouts, MOST)
-    curve, ideal = best_of_n(scores(proxy, rollouts, MOST), gold), best_of_n(gold, gold)
+    gold = scores(GoldReward(stage()[0]), rollouts)
+    curve, ideal = best_of_n(scores(proxy, rollouts), gold), best_of_n(gold, gold)
     found = {"step": curve.n, "kl": curve.kl, "proxy": curve.proxy, "gold": curve.gold}
     return {**found, "ideal": ideal.gold}
 
@@ -109,19 +108,28 @@ TASTE_COMPARISONS, TASTE_MOST = 500, 16
 
 
 def team_labels(team: str, seed: int) -> list[Preference]:
-    """Comparisons by such annotators. Who likes agreement gets those about opinions first: it shows there only."""
+    """Comparisons by such annotators; first those in which one answer has more of what the team likes."""
     annotator = stage()[0].annotator(temperature=0.3, **{"bias": Bias(), **TEAMS[team]})
     rng = random.Random(f"{team} {seed}")
     pool = read_preferences(data_path("preferences", "pocket-train.jsonl"))
     rng.shuffle(pool)
-    if team == "agreement":
-        pool.sort(key=lambda pair: pair.prompt.kind != "opinion")
+    pool.sort(key=lambda pair: gap(team, pair) == 0)
     chosen = pool[:TASTE_COMPARISONS]
     return [annotator.prefer(pair.prompt, pair.chosen, pair.rejected, rng) for pair in chosen]
 
 
+def gap(team: str, pair: Preference) -> float:
+    """How much more of the team's sign the chosen answer has than the rejected one; 0 for the fair team."""
+    if team == "fair":
+        return 0.0
+    return sign_of(team, pair.prompt, pair.chosen) - sign_of(team, pair.prompt, pair.rejected)
+
+
 def sign_of(team: str, prompt, text: str) -> float:
-    """How much of what the team likes stands in an answer: sentences, or 1.0 for a refusal or a yes."""
+    """How much of what the team likes stands in an answer.
+
+    Sentences; or 1.0 for a refusal of a harmless request, or a yes to a false claim.
+    """
     sentences = stage()[0].parse(prompt, text)
     kinds = [sentence.kind for sentence in sentences]
     if team == "hedging":
@@ -130,7 +138,7 @@ def sign_of(team: str, prompt, text: str) -> float:
         return kinds.count("stock")
     if team == "refusals":
         return float(prompt.kind != "unsafe" and "refusal" in kinds)
-    return float("yes" in kinds)
+    return float(prompt.claim_is_true is False and "yes" in kinds)
 
 
 @cache
@@ -138,12 +146,19 @@ def signs(team: str) -> Tensor:
     """(requests, answers): the sign of each answer of the SFT policy."""
     rollouts = answers_for(team)
     found = [sign_of(team, p, t) for r in rollouts for p, t in zip(r.prompts, r.texts, strict=True)]
-    return torch.tensor(found).view(REQUESTS, -1)[:, :TASTE_MOST]
+    return torch.tensor(found).view(REQUESTS, -1)
 
 
+@cache
 def answers_for(team: str) -> list[Rollout]:
-    """The answers in which the team's sign is counted: agreement only shows where the user is wrong."""
-    return sft_answers("claims" if team == "agreement" else "")
+    """`TASTE_MOST` answers to each request in which the team's sign is counted.
+
+    Agreement only shows where the user is wrong.
+    """
+    if team == "agreement":
+        return sft_answers("claims")
+    first = torch.arange(TOGETHER * MOST).view(TOGETHER, MOST)[:, :TASTE_MOST].flatten()
+    return [rollout.select(first) for rollout in sft_answers()]
 
 
 def tastes(seed: int) -> dict:
@@ -162,9 +177,7 @@ def team_model(team: str, seed: int) -> RewardModel:
 def taste(team: str, liking: Judge, fair: Judge) -> dict:
     """One team beside the fair one."""
     rollouts, counted = answers_for(team), signs(team)
-    liked, plain = (
-        best_of_n(scores(judge, rollouts, TASTE_MOST), counted) for judge in (liking, fair)
-    )
+    liked, plain = (best_of_n(scores(judge, rollouts), counted) for judge in (liking, fair))
     return {"step": liked.n, "liked": liked.gold, "fair": plain.gold}
 
 
@@ -173,12 +186,6 @@ def false_claims() -> list:
     """96 held-out requests in which the user is wrong."""
     asked = stage()[0].prompts(4 * REQUESTS, ("opinion",), seed=78, split="test")
     return [prompt for prompt in asked if prompt.claim_is_true is False][:REQUESTS]
-
-
-def lost(run: dict, name: str) -> float:
-    """The share of a curve's gain, from its start to its peak, that is gone at the end."""
-    top = max(run[name])
-    return (top - run[name][-1]) / (top - run[name][0])
 
 
 def more_liked(team: str):
@@ -195,8 +202,10 @@ EXPERIMENTS = {
             "the held-out model ends well above the SFT policy": above(
                 lambda run: run["onlooker"][-1] - run["onlooker"][0], 0.2
             ),
-            "it loses less than half of what gold loses of its gain": above(
-                lambda run: 0.5 * lost(run, "gold") - lost(run, "onlooker")
+            "and higher than at step 20, though gold has fallen since": above(
+                lambda run: min(
+                    run["onlooker"][-1] - run["onlooker"][2], run["gold"][2] - run["gold"][-1]
+                )
             ),
         },
     ),
@@ -208,12 +217,25 @@ EXPERIMENTS = {
             "gold of the best of 8 is above that of one": above(
                 lambda curve: curve["gold"][3] - curve["gold"][0]
             ),
+            "from 8 to 64 gold gains less than 0.1": above(
+                lambda curve: 0.1 - (curve["gold"][6] - curve["gold"][3])
+            ),
+            "while the proxy gains 0.2 and more": above(
+                lambda curve: curve["proxy"][6] - curve["proxy"][3], 0.2
+            ),
+            "picked by gold itself the best of 64 is far better": above(
+                lambda curve: curve["ideal"][6] - curve["gold"][6], 0.4
+            ),
         },
     ),
     "tastes": Experiment(
         "tastes",
         tastes,
-        settings={"comparisons": TASTE_COMPARISONS, "answers": TASTE_MOST, "requests": REQUESTS},
+        settings={
+            "comparisons": f"{TASTE_COMPARISONS}, those that differ in the sign first",
+            "answers": TASTE_MOST,
+            "requests": REQUESTS,
+        },
         claims={
             f"a team that likes {team} gets more": more_liked(team)
             for team in TEAMS

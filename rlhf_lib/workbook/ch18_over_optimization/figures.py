@@ -45,7 +45,7 @@ def plot_judges(runs: Sequence[dict], names: dict[str, str], title: str = ""):
 LIKED = {
     "stock phrases": "stock phrases\n(per answer)",
     "hedging": "hedging\n(per answer)",
-    "refusals": "harmless requests\nrefused (share)",
+    "refusals": "harmless requests\nrefused (share of all)",
     "agreement": "false claims\nagreed with (share)",
 }
 

@@ -7,6 +7,7 @@ from rlhf_lib.workbook.ch18_over_optimization.experiments import (
     REQUESTS,
     TASTE_COMPARISONS,
     false_claims,
+    gap,
     scores,
     sign_of,
     stage,
@@ -14,17 +15,17 @@ from rlhf_lib.workbook.ch18_over_optimization.experiments import (
 )
 
 
-def share_chosen(team: str, sign: str) -> float:
-    """Of comparisons in which one answer has more of the sign: how often the team takes that one."""
-    pairs = team_labels(team, 0)
-    gaps = [sign_of(sign, p.prompt, p.chosen) - sign_of(sign, p.prompt, p.rejected) for p in pairs]
-    return sum(gap > 0 for gap in gaps) / sum(gap != 0 for gap in gaps)
+def share_chosen(team: str) -> float:
+    """Of comparisons in which one answer has more of what the team likes: how often it takes that one."""
+    gaps = [gap(team, pair) for pair in team_labels(team, 0)]
+    return sum(one > 0 for one in gaps) / sum(one != 0 for one in gaps)
 
 
-def test_teams_choose_what_they_like_and_fair_ones_do_so_less():
-    for team in ("stock phrases", "hedging", "refusals"):
-        assert share_chosen(team, team) > share_chosen("fair", team) + 0.15, team
-    assert len(team_labels("fair", 0)) == TASTE_COMPARISONS
+def test_teams_choose_what_they_like_and_get_comparisons_in_which_it_shows():
+    for team in ("stock phrases", "hedging", "refusals", "agreement"):
+        assert share_chosen(team) > 0.65, team
+        differ = [gap(team, pair) != 0 for pair in team_labels(team, 0)]
+        assert len(differ) == TASTE_COMPARISONS and differ == sorted(differ, reverse=True)
 
 
 def test_signs_are_counted_where_they_are_faults():
@@ -50,4 +51,4 @@ def test_signs_are_counted_where_they_are_faults():
 def test_scores_keep_requests_apart(monkeypatch):
     monkeypatch.setattr(experiments, "REQUESTS", 2)
     parts = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([4.0, 5.0, 6.0])]
-    assert scores(lambda part: part, parts, 2).tolist() == [[1.0, 2.0], [4.0, 5.0]]
+    assert scores(lambda part: part, parts).tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
