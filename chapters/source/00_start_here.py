@@ -142,7 +142,7 @@ from rlhf_lib.plots import plot_rise_and_fall
 stored = rise_runs()
 plot_rise_and_fall({"your run": free}, band_over(stored))
 turned = [max(run["gold"]) - run["gold"][-1] > 0.2 for run in stored]
-guess.reveal("turns" if sum(turned) > len(turned) / 2 else "flat", f"So it was in {sum(turned)} of {len(turned)} stored runs; yours is drawn above")
+guess.reveal("turns" if sum(turned) > len(turned) / 2 else "flat", f"so it was in {sum(turned)} of {len(turned)} stored runs; yours is drawn above")
 
 # %% [markdown]
 # The pale bands are ten stored runs of 160 steps, from the lowest value to the highest; the dashed line is their median. (Some fall so far that the band goes on below the picture.) Each had labels and a reward model of its own. Your run is the first 60 steps of one more.

@@ -8,7 +8,7 @@
 # - say what a second, held-out reward model can see and what it can't;
 # - draw reward against distance, for reinforcement learning (RL) and for best-of-n, and fit the curves of Gao et al.;
 # - say what a KL budget saves, and what penalties, data, ensembles and larger models can and can't do;
-# - recognise the signs in the answers, and trace each one to what somebody liked.
+# - recognise the signs in the answers, and say where each comes from.
 
 # %% [markdown]
 # ## 1. The whole lesson in one picture
@@ -91,7 +91,7 @@ answers = {name: model.sample(asked, max_new_tokens=40, seed=1).texts for name, 
 typical_answers(asked, answers, gold=world.gold)
 
 # %% [markdown]
-# And here is what such answers are full of, counted on 150 requests:
+# And here is what such answers are full of: sentences of each kind per answer, on 150 requests (for unsafe requests, the share that is answered):
 
 # %%
 from rlhf_lib.evaluation import qualitative_signs
@@ -99,11 +99,11 @@ from rlhf_lib.evaluation import qualitative_signs
 many, rows = world.prompts(150, seed=21, split="test"), {}
 for name, model in models.items():
     rows[name] = qualitative_signs(world, many, model.sample(many, max_new_tokens=40, seed=4).texts)
-for sign in ("flattery", "confident tone", "hedging", "stock phrases", "repetition", "ungrammatical", "words"):
-    print(f"{sign:15s}", "  ".join(f"{name}: {found[sign]:5.2f}" for name, found in rows.items()), "per answer")
+for sign in ("unsafe requests answered", "repetition", "bullets", "flattery", "confident tone", "words"):
+    print(f"{sign:25s}", "   ".join(f"{name} {found[sign]:5.2f}" for name, found in rows.items()))
 
 # %% [markdown]
-# «SIGNS»
+# The early steps remove faults: harmful help disappears, and so does some of the repetition. The later ones add what the annotators have a weakness for. In the run stored on this page that is praise, said with confidence: more than two flattering sentences in an answer, whatever was asked. A little liking for each such sentence was enough, because nothing in it stops at one. Your machine's run may have found another of the annotators' weaknesses, such as lists.
 #
 # Users of large models know four more signs well:
 #
@@ -122,7 +122,9 @@ from rlhf_lib.workbook.ch18_over_optimization.figures import plot_tastes
 plot_tastes([*results_of("18_over_optimization", "tastes").values()]);
 
 # %% [markdown]
-# «TASTES»
+# In three of the four panels the orange line climbs away from the grey one: hedging, refusals and agreement grow with n under the team that likes them, and only there. The fair team's reward model picks *less* of each than the SFT policy has. These are faults, and it has learned so. Nobody named a sign to any of the models. All they saw is which of two answers was preferred.
+#
+# Stock phrases are the instructive exception: they grow under the fair team almost as much, and nobody in it likes them. Few of its comparisons had a stock phrase in one answer only, so its reward model knows little about them and errs. A sign can have two causes, then: what somebody liked, or what a reward model got wrong. From outside they look the same.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -388,7 +390,7 @@ assert rose > 0.2, f"your proxy kept rising after step 10: by {rose:.2f} on this
 # - Optimise a proxy and the truth rises, then falls. The proxy doesn't tell you when.
 # - A held-out reward model shares the proxy's taste. It sees a plateau, never the fall.
 # - Distance from the reference, √KL, is the common scale for all optimizers, direct alignment included.
-# - Every sign has a cause: somebody liked it.
+# - The signs in the answers come from what annotators liked, and from what the reward model got wrong.
 # - A KL budget, a penalty or early stopping keep what was gained. More data, larger reward models and ensembles move the turn outwards. None removes the difference between what is measured and what is wanted.
 #
 # **Recall** of earlier chapters:
