@@ -68,7 +68,7 @@ for place, step in enumerate(band["step"]):
 # %% [markdown]
 # The pale bands are ten stored runs, from the lowest value to the highest; the dashed line is their median. (Some fall so far that the band goes on below the picture.) Each of them drew its own labels and trained its own reward model and policy. Your run is the first 60 steps of one more.
 #
-# First both rewards rise. The policy stops repeating itself, stays on the topic and refuses what it should. In all ten runs gold is best within the first thirty steps. Then the easy gains are used up. What is left to gain lies in the reward model's errors and in the annotators' weaknesses, and there the policy goes: the proxy climbs on and gold falls, in most runs to far below where it began, in the two mildest about to it.
+# First both rewards rise. The policy stops repeating itself, stays on the topic and refuses what it should. In all ten runs gold is best within the first thirty steps. Then the easy gains are used up. What is left to gain lies in the reward model's errors and in the annotators' weaknesses, and there the policy goes: the proxy climbs on and gold falls, in most runs to far below where it began, in the mildest just back to it.
 #
 # This is not over-**fitting**. The requests are new at every step, and the policy generalises perfectly well. What it has learned, in general, is to please the wrong judge.
 
@@ -122,9 +122,9 @@ from rlhf_lib.workbook.ch18_over_optimization.figures import plot_tastes
 plot_tastes([*results_of("18_over_optimization", "tastes").values()]);
 
 # %% [markdown]
-# In three of the four panels the orange line climbs away from the grey one: hedging, refusals and agreement grow with n under the team that likes them, and only there. The fair team's reward model picks *less* of each than the SFT policy has. These are faults, and it has learned so. Nobody named a sign to any of the models. All they saw is which of two answers was preferred.
+# In every panel and on every draw of labels, the team that likes a sign gets more of it than the fair team: clearly for hedging, refusals and agreement. Nobody named a sign to any of the models. All they saw is which of two answers was preferred.
 #
-# Stock phrases are the instructive exception: they grow under the fair team almost as much, and nobody in it likes them. Few of its comparisons had a stock phrase in one answer only, so its reward model knows little about them and errs. A sign can have two causes, then: what somebody liked, or what a reward model got wrong. From outside they look the same.
+# The grey bands teach something too. The fair team gets *less* hedging and agreement than the SFT policy has. But two of its bands reach above the start: with one draw of labels its reward model picks more stock phrases, with another more refusals, and nobody on the team likes either. Few of its 500 comparisons differ in them, so its reward model knows little about them and errs. A sign can have two causes, then: what somebody liked, or what a reward model got wrong. From outside they look the same.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -149,9 +149,9 @@ late = np.median([run["onlooker"][-1] - run["onlooker"][2] for run in watched])
 watching.reveal("rises" if late > 0.2 else "falls" if late < -0.2 else "levels")
 
 # %% [markdown]
-# None of them falls. All onlookers rise to the end, if not as far as the proxy: at step 60 they put the policy more than a standard deviation above the SFT policy, and gold is *below* it.
+# None of them falls. The onlookers rise to the end, if not as far as the proxy: at step 60 they put the policy more than a standard deviation above the SFT policy, and gold is *below* where it began.
 #
-# A gap between the two kinds of reward model does open, so the check has a point: part of the proxy's gain is an error of that one model. But look at the steps where gold turns. Nothing happens there in the upper panel. The onlookers learned from annotators with the same weaknesses, and so they like the new answers too. **A second reward model can't see what both like and nobody should.**
+# A gap between the two kinds of reward model does open, so the check has a point: part of the proxy's gain is an error of that one model. But look at the steps where gold turns. Nothing in the upper panel warns you there. The onlookers learned from annotators with the same weaknesses, and so they like the new answers too. **A second reward model can't see what both like and nobody should.**
 
 # %% [markdown]
 # ## 4. Against the distance
@@ -184,9 +184,9 @@ for place, n in enumerate(best[0]["step"]):
     print(f"best of {n:2d}: KL {best[0]['kl'][place]:.2f} nats, proxy {proxies:+.2f}, gold {gold:+.2f}")
 
 # %% [markdown]
-# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy, where the proxy can still be trusted. Gold rises up to n = 8 and is flat from there to 64, while the proxy goes on rising: more search buys more proxy and no more quality. RL goes several times as far, and there gold falls.
+# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy. Gold rises up to n = 8 in every run. From there on more search buys more proxy and no more quality: with one reward model gold stays level to 64, with another it falls back to where it began. RL goes several times as far, and further down.
 #
-# Now look where the RL curve misses. Its slope at 0 is infinite, so it promises gains near the start that the runs don't have: about 0.8 points at a distance of 1, where they gained about 0.3. The curve was found on language models of up to billions of parameters. Two numbers can't follow runs as small and as steep as ours. Keep the idea (rise, peak, fall against √KL) and don't extrapolate the formula.
+# Now look where the RL curve misses. (Gains below −2 are cut off in the picture.) Its slope at 0 is infinite, so it promises gains near the start that the runs don't have: about 0.8 points at a distance of 1, where they gained about 0.3. The curve was found on language models of up to billions of parameters. Two numbers can't follow runs as small and as steep as ours. Keep the idea (rise, peak, fall against √KL) and don't extrapolate the formula.
 
 # %% [markdown]
 # ## 5. What helps, and how much
@@ -200,7 +200,7 @@ budgets = budget_table(stored, (2.5, 5, 10, 20, 100))
 budgets
 
 # %% [markdown]
-# With 2.5 nats gold keeps nearly all it ever gains, and even the worst of the ten runs ends well above the start. With 5 nats half of the gain is gone; with 20 the runs are far below the start. The proxy tells the opposite story in every row: the larger the budget, the better it looks.
+# With 2.5 nats gold keeps most of what it ever gains, and even the worst of the ten runs ends well above the start. With 5 nats half of the gain is gone; with 20 the runs are far below the start. The proxy tells the opposite story in every row: the larger the budget, the better it looks.
 #
 # The trouble is that nobody hands you the right budget. It depends on the reward model and on the data; to find it you need something trustworthy to look at now and then: people, or tests.
 #
@@ -236,7 +236,7 @@ from rlhf_lib.workbook.ch18_over_optimization.figures import plot_selected
 plot_selected(best);
 
 # %% [markdown]
-# Picked by the proxy, gold stops rising at n = 8. Picked by gold itself, the same answers get better with every doubling. So the good answers are there; the proxy doesn't find them, and searching harder doesn't help it.
+# Picked by the proxy, gold stops rising at about n = 8. Picked by gold itself, the same answers get better with every doubling. So the good answers are there; the proxy doesn't find them, and searching harder doesn't help it.
 #
 # Environment rewards come near to this: a proof checker, a game's score, a sum with one right result. They can't be *mistaken* about what they measure. Two dangers remain. What they measure may not be all we want: a verifier that reads the final number doesn't mind rubbish before it (chapter 08 shows such an answer). And a program that checks can be tricked like a person who judges: models have learned to special-case unit tests, or to exit before the tests run. So "inevitable" is for learned rewards. With a verifier, over-optimization becomes a question of how tight the check is.
 

@@ -191,7 +191,7 @@ def false_claims() -> list:
 
 
 SURE = ("hedging", "refusals", "agreement")
-"""Tastes that show clearly. Stock phrases grow under fair annotators too: a mistake of their reward model."""
+"""Tastes that show by a wide margin. Stock phrases may grow under fair annotators too, by their reward model's mistake."""
 
 
 def more_liked(team: str):
