@@ -15,7 +15,7 @@ from .jupyterlab import JupyterLab
 PICTURES = ROOT / "build" / "screenshots"
 PROBE = Path(__file__).with_name("probe.js")
 CELL = ".jp-Notebook .jp-CodeCell"
-WAIT = 400_000
+WAIT = 240_000
 """Milliseconds after which something counts as hanging: no verdict rests on anything shorter."""
 
 SHORT_LIMIT = """

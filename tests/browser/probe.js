@@ -52,7 +52,9 @@ window.probe = {
     const whole = probe.scenes(lab).filter(({ K3DInstance, model }) => {
       const { ObjectsById, renderer } = K3DInstance.getWorld();
       const wanted = model.get("object_ids");
-      return wanted.length && wanted.every((id) => ObjectsById[id]) && renderer.info.memory.geometries > 5; // they are counted when drawn
+      const known = (globalThis.__k3dWidgets || {}).objects || {};
+      const there = (id) => ObjectsById[id] || (known[id] && known[id].attributes.visible === false);
+      return wanted.length && wanted.every(there) && renderer.info.memory.geometries > 2; // they are counted when drawn
     });
     return drawn.length >= graphs && whole.length >= scenes;
   },
@@ -168,12 +170,17 @@ window.probe = {
   },
 };
 
-// a short number for any nested data
+const number = new Float64Array(1), halves = new Uint32Array(number.buffer);
+
+// a short number for any nested data; every bit of its numbers counts
 function digest(value) {
   let hash = 0;
   const add = (part) => {
     if (ArrayBuffer.isView(part) || Array.isArray(part)) part.forEach(add);
-    else if (typeof part === "number") hash = (Math.imul(hash, 31) + Math.round(part * 1e5)) | 0;
+    else if (typeof part === "number") {
+      number[0] = part;
+      hash = (Math.imul(Math.imul(hash, 31) + halves[0], 31) + halves[1]) | 0;
+    }
     else if (part && typeof part === "object") add(Object.values(part));
     else for (const letter of String(part)) hash = (Math.imul(hash, 31) + letter.charCodeAt(0)) | 0;
     hash = (Math.imul(hash, 31) + 7) | 0;
