@@ -12,7 +12,7 @@
 # %% [markdown]
 # ## 1. First the result
 #
-# RLOO, the policy gradient that compares each answer with the others to the same prompt, trains pocket-sft against the shipped reward model. Two runs differ in one number, β: the price in reward for each nat of KL divergence, the distance from pocket-sft (a nat is the unit of natural logarithms). The gold utility, PocketWorld's true measure, only looks on.
+# RLOO, the policy gradient that compares each answer with the others to the same prompt, trains pocket-sft against the shipped reward model. Two runs differ in one number, β: the price, in points of reward, of each nat of KL divergence from pocket-sft (a nat is the unit of natural logarithms). The gold utility, PocketWorld's true measure, only looks on.
 #
 # **Predict:** which run ends with the higher reward? Which with the higher gold utility?
 
@@ -55,7 +55,7 @@ axes[0].legend();
 # %% [markdown]
 # Bands and thin lines: range and median of five stored runs, measured on two answers to each of 96 requests that no run is trained on. Dots: the first part of a run of your own, measured on the same requests.
 #
-# The reward model likes the free run a little better. Gold disagrees: without a penalty it rises at first, on most seeds, and then falls to about where it began or below, while the reward goes on climbing. With β = 0.2 it stays up. And the free policy has travelled about twice as far. (Chapter 18 goes on for longer; there it falls off a cliff.)
+# The reward model likes the free run a little better. Gold disagrees: without a penalty it rises at first, on most seeds, and then falls to about where it began or below, while the reward goes on climbing. With β = 0.2 it stays up. And the free policy has travelled about twice as far. (Chapter 18 goes on for longer; there it falls off a cliff. PocketWorld is made so that this takes minutes: its simulated annotators like length, flattery and confidence a little too much, and the reward model has learned that from them.)
 #
 # That is why people regularize: *the reward is a proxy, and it is least reliable where nobody has looked*. A penalty does not repair the reward. It keeps the policy where the reward is still good.
 #
@@ -170,7 +170,7 @@ print("the formula:        ", [round(best_of_n_kl(n), 2) for n in (2, 4, 16, 64)
 # %% [markdown]
 # ## 4. A sweep of real runs
 #
-# Now the language model itself: the stored runs of all β at their last step. Think of the two ends, β → 0 and β → ∞, before you look.
+# Now the language model itself: the stored runs of all β at their last step (32 steps of 32 answers, at a constant learning rate). Think of the two ends, β → 0 and β → ∞, before you look.
 
 # %% tags=["predict"]
 guess = predict(
