@@ -186,9 +186,8 @@ def describe(cell: Cell) -> str:
         gold[top] - gold[-1],
         "" if cell.seeds == 1 else f" (medians of {cell.seeds} seeds)",
     )
-    ending = (
-        "and stays there" if lost < 0.1 else f"then falls by {plain(lost)} while the proxy goes on"
-    )
+    goes_on = " while the proxy goes on" if proxy[-1] > proxy[top] else ""
+    ending = "and stays there" if lost < 0.1 else f"then falls by {plain(lost)}{goes_on}"
     rise = f"rises from {signed(gold[0])} to <b>{signed(gold[top])}</b> at step {cell.step[top]}"
     if gold[top] - gold[0] < 0.05:
         rise = f"does not rise: {signed(gold[0])} at the start"

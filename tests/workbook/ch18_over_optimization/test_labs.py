@@ -1,6 +1,7 @@
 """The over-optimization lab: the grid in both of its forms, its words, its board of runs, and the live run."""
 
 import asyncio
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,6 +106,10 @@ def test_words_say_what_the_curves_do(grid):
     assert "falls by 0.90 while the proxy goes on" in describe(first) and "3 seeds" in describe(
         first
     )
+    tired = replace(
+        first, measures={**first.measures, "proxy": first.measures["proxy"][:, [0, 1, 3, 2]]}
+    )
+    assert "falls by 0.90;" in describe(tired), "a proxy that falls too does not go on"
     assert "stays there" in describe(second) and "seeds" not in describe(second)
     assert (
         "At step 6: gold +0.50, proxy +2.00, KL 4.0 nats. The best of 16 answers"
