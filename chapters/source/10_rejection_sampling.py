@@ -361,7 +361,7 @@ guess.reveal(f"{max(gold_of, key=gold_of.get)}")
 # %% [markdown]
 # Left, by the reward model: where answers are nearly alike, there is little to choose from. The cool setting starts ahead and is overtaken as soon as there are a few answers to choose between; the two warmer ones end level.
 #
-# Right, by gold: the cool setting is ahead at every $n$. Warm answers start so much worse that choosing by the reward model does not make up for it. The two panels name different winners, and the reward model's panel is the one that you see in practice.
+# Right, by gold: the cool setting is ahead at every $n$. Warm answers start so much worse that choosing by the reward model does not make up for it. (A better judge would: chapter 03 chooses the best of four by gold itself, and there the warmer answers catch up.) The two panels name different winners, and the reward model's panel is the one that you see in practice.
 #
 # The usual advice, from larger models, is a temperature of 0.7 to 1.0 and 10 to 30 or more answers to each prompt. Sweep it for your own model, and judge by something other than the reward that chooses.
 
@@ -372,11 +372,11 @@ guess.reveal(f"{max(gold_of, key=gold_of.get)}")
 
 # %%
 fig, axis = figure(height=3.0)
-for name, colour in zip(runs[0]["1.0"], ("k", *CYCLE), strict=False):
-    if name != "distinct":
-        curves = np.array([run["1.0"][name]["gold"] for run in runs])
-        axis.plot(doubled, curves.T, color=colour, lw=0.6, alpha=0.6)
-        axis.plot(doubled, curves.mean(0), "o-", color=colour, ms=4, lw=2, label=f"by {name}")
+choosers = [name for name in runs[0]["1.0"] if name != "distinct"]
+for name, colour in zip(choosers, (COLOURS["proxy"], COLOURS["gold"], *CYCLE[2:]), strict=False):
+    curves = np.array([run["1.0"][name]["gold"] for run in runs])
+    axis.plot(doubled, curves.T, color=colour, lw=0.6, alpha=0.6)
+    axis.plot(doubled, curves.mean(0), "o-", color=colour, ms=4, lw=2, label=f"by {name}")
 axis.set(xscale="log", xlabel="n", ylabel="gold of the chosen (points)", xticks=doubled, xticklabels=doubled)
 axis.minorticks_off()
 fig.legend(loc="outside right upper");
