@@ -1,0 +1,295 @@
+"""The chapter's experiments: epochs, data and size, variants of the loss, steps, answers of the policy."""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+
+from ...experiments import Setting, relabel
+from ...experiments.experiment import Experiment, above
+from ...lm import load_policy
+from ...objectives import balanced_comparison_loss, plackett_luce_loss
+from ...rewards import OutcomeModel, ProcessModel, RewardModel
+from ...runtime import data_path
+from ...training import (
+    RewardModelSettings,
+    preset,
+    read_preferences,
+    train_online,
+    train_reward_model,
+)
+from ...training.guards import optimizer_step
+from ...training.loop import adamw
+from ...training.reward_model import step_ends
+from ...training.schedule import linear, set_learning_rate
+from ...world import PocketWorld, Preference, Prompt, label_pairs
+from .measures import (
+    differences,
+    fewer_layers,
+    gold_of_best,
+    on_faults,
+    on_held_out,
+    train_and_look,
+)
+
+PAIRS = 1200
+EPOCHS = 4
+STEPS_AN_EPOCH = math.ceil(PAIRS / 32)
+LOOKS = (0, 4, 8, 14, 24, 38, 57, 76, 95, 114, 133, 152)
+"""Steps after which held-out comparisons and faults are measured."""
+
+
+def labelled(count: int, seed: int) -> list[Preference]:
+    """The first `count` comparisons of the training file, labelled anew by annotators of this seed."""
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    return relabel(pairs, PocketWorld(), Setting(pairs=count, seed=seed))
+
+
+def epochs(seed: int, steps: int | None = None) -> dict:
+    """Four passes over 1,200 comparisons; held-out loss, accuracy, confidence and faults on the way.
+
+    steps: to stop early, on the same schedule. "averaged": the mean of the weights after each pass.
+    """
+    model = RewardModel.from_policy(load_policy("pocket-sft"), seed=seed)
+    seen: dict[str, list] = {}
+    picked, kept = [], []
+
+    def look(done: int) -> None:
+        if done in LOOKS:
+            for name, value in {**on_held_out(model), **on_faults(model)}.items():
+                seen.setdefault(name, []).append(value)
+        if done and done % STEPS_AN_EPOCH == 0:
+            picked.append(gold_of_best(model))
+            kept.append(copy.deepcopy(model.state_dict()))
+
+    losses = train_and_look(
+        model, labelled(PAIRS, seed), RewardModelSettings(epochs=EPOCHS, seed=seed), look, steps
+    )
+    found = {"step": [s for s in LOOKS if s <= len(losses)], **seen}
+    result = {"training": losses, "held_out": found, "gold_of_best": picked}
+    if len(kept) == EPOCHS:
+        model.load_state_dict(mean_of(kept))
+        result["averaged"] = on_held_out(model) | {"gold_of_best": gold_of_best(model)}
+    return result
+
+
+def mean_of(states: Sequence[dict]) -> dict:
+    """The mean of several models' weights."""
+    return {name: torch.stack([s[name] for s in states]).mean(0) for name in states[0]}
+
+
+SIZES = {
+    "80 pairs": (80, 4), "250 pairs": (250, 4), "800 pairs": (800, 4), "1 layer": (800, 1),
+    "2 layers": (800, 2),
+}  # fmt: skip
+"""Name -> comparisons, and layers of pocket-sft that the reward model keeps."""
+
+
+def sizes(seed: int) -> dict:
+    """One pass over more and fewer comparisons, and by smaller models; what each is worth."""
+    found, sft = {}, load_policy("pocket-sft")
+    for name, (pairs, layers) in SIZES.items():
+        model = RewardModel.from_policy(fewer_layers(sft, layers), seed=seed)
+        settings = RewardModelSettings(
+            seed=seed, batch_size=min(32, max(8, pairs // 10)), warmup_steps=5
+        )
+        train_reward_model(model, labelled(pairs, seed), settings)
+        found[name] = on_held_out(model) | {"gold_of_best": gold_of_best(model)}
+    return found
+
+
+RANKINGS, RANKED = 160, 4
+RANKINGS_A_STEP = 8
+
+
+def rankings(seed: int) -> list[tuple[Prompt, list[str]]]:
+    """Four answers of pocket-sft to each of 160 requests, ranked by an annotator, best first.
+
+    Utility / temperature plus Gumbel noise, sorted: then rankings follow Plackett-Luce, and pairs Bradley-Terry.
+    """
+    world, rng = PocketWorld(), random.Random(f"rankings {seed}")
+    prompts, annotator = world.prompts(RANKINGS, seed=700 + seed), world.annotator()
+    texts = load_policy("pocket-sft").sample(prompts, RANKED, 40, seed=seed).texts
+
+    def felt(prompt: Prompt, text: str) -> float:
+        noise = -math.log(-math.log(rng.random() or 0.5))
+        return annotator.perceived(prompt, text) / annotator.temperature + noise
+
+    found = []
+    for place, prompt in enumerate(prompts):
+        group = texts[RANKED * place : RANKED * (place + 1)]
+        marks = [felt(prompt, text) for text in group]
+        order = sorted(range(RANKED), key=lambda k: -marks[k])
+        found.append((prompt, [group[k] for k in order]))
+    return found
+
+
+def fit_rankings(
+    model: RewardModel, ranked: Sequence[tuple], loss_of: Callable, seed: int
+) -> list[float]:
+    """One pass over rankings, all answers to a request in one batch; loss_of: rewards (B, K) -> loss."""
+    optimizer, losses = adamw(model, RewardModelSettings()), []
+    order = random.Random(seed).sample(range(len(ranked)), len(ranked))
+    batches = [order[i : i + RANKINGS_A_STEP] for i in range(0, len(order), RANKINGS_A_STEP)]
+    for step, rows in enumerate(batches):
+        set_learning_rate(optimizer, 1e-3 * linear(step, len(batches), 10))
+        prompts = [ranked[i][0] for i in rows for _ in range(RANKED)]
+        texts = [text for i in rows for text in ranked[i][1]]
+        loss = loss_of(model(model.encode(prompts, texts)).view(len(rows), RANKED))
+        optimizer_step(loss, optimizer, 1.0, f"step {step}")
+        losses.append(loss.item())
+    return losses
+
+
+def pair_of(ranked: Sequence[tuple], seed: int) -> list[Preference]:
+    """One comparison from each ranking: two of its answers at random."""
+    rng = random.Random(seed)
+    drawn = [(p, texts, sorted(rng.sample(range(RANKED), 2))) for p, texts in ranked]
+    return [Preference(p, texts[i], texts[j]) for p, texts, (i, j) in drawn if texts[i] != texts[j]]
+
+
+def variants(seed: int) -> dict:
+    """Trained with each loss: 320 pairs without and with a margin; 160 rankings of 4, used in three ways."""
+    sft, found = load_policy("pocket-sft"), {}
+    pairs, ranked = labelled(320, seed), rankings(seed)
+    for name, margin in (("320 pairs", 0.0), ("320 pairs, margin", 0.5)):
+        model = RewardModel.from_policy(sft, seed=seed)
+        train_reward_model(model, pairs, RewardModelSettings(seed=seed, margin_weight=margin))
+        found[name] = worth(model)
+    model = RewardModel.from_policy(sft, seed=seed)
+    train_reward_model(model, pair_of(ranked, seed), RewardModelSettings(seed=seed, batch_size=8))
+    found["160 requests, 1 pair each"] = worth(model)
+    for name, loss in (
+        ("160 rankings, Plackett-Luce", plackett_luce_loss),
+        ("160 rankings, 6 pairs each", balanced_comparison_loss),
+    ):
+        model = RewardModel.from_policy(sft, seed=seed)
+        fit_rankings(model, ranked, loss, seed)
+        found[name] = worth(model)
+    return found
+
+
+def worth(model: RewardModel) -> dict[str, float]:
+    """Held-out accuracy, loss and confidence, and the gold of the answers that it picks."""
+    return on_held_out(model) | {"gold_of_best": gold_of_best(model)}
+
+
+SUMS = 1500
+WAYS = ("process, minimum", "process, product", "process, mean", "process, last step")
+WAYS += ("outcome, mean", "outcome, last token")
+
+
+def steps(seed: int, sums: int = SUMS) -> dict:
+    """How well outcome and process models part right from wrong answers, on known and on new number pairs."""
+    return {
+        "known number pairs": judged_sums(seed, sums, "train"),
+        "new number pairs": judged_sums(seed, sums // 3, "test"),
+    }
+
+
+def judged_sums(seed: int, count: int, split: str) -> dict:
+    """AUC of each way of scoring an answer, the gap of the best two kinds with its interval, and by step."""
+    answers = PocketWorld().worked_sums(count, seed=100 + seed, split=split)
+    right = np.array([one.right for one in answers])
+    totals, marks = scored_sums(answers)
+    gap = [
+        auc(totals["process, minimum"][rows], right[rows])
+        - auc(totals["outcome, mean"][rows], right[rows])
+        for rows in resamples(len(answers), 200)
+    ]
+    low, high = np.percentile(gap, [2.5, 97.5])
+    found = {name: auc(totals[name], right) for name in WAYS}
+    labels = np.concatenate([one.labels for one in answers])
+    flagged = {f"bad step found ({name})": float((marks[labels == k] < 0).mean())
+               for k, name in enumerate(("bad", "neutral", "good"))}  # fmt: skip
+    return {"auc": found, "gap": {"low": low, "high": high}, "called bad": flagged}
+
+
+def resamples(n: int, times: int):
+    """Bootstrap samples of n row numbers."""
+    rng = np.random.default_rng(0)
+    return (rng.integers(0, n, n) for _ in range(times))
+
+
+@torch.no_grad()
+def scored_sums(answers: Sequence) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """(way -> a score of each answer, P(good) - P(bad) of every step in a row)."""
+    outcome, process = OutcomeModel.load("pocket-outcome"), ProcessModel.load("pocket-process")
+    totals: dict[str, list] = {name: [] for name in WAYS}
+    marks = []
+    for start in range(0, len(answers), 100):
+        part = answers[start : start + 100]
+        rollout = outcome.encode([a.prompt for a in part], [a.answer for a in part])
+        logits = outcome.token_scores(rollout)
+        classes = process.token_scores(rollout).softmax(-1)
+        for row, answer in enumerate(part):
+            each = classes[row][step_ends(process, answer.steps)]
+            good = each[:, 2]
+            z = logits[row][rollout.completion_mask[row] > 0]
+            marks.append((each[:, 2] - each[:, 0]).numpy())
+            scores = (good.min(), good.prod(), good.mean(), good[-1], z.mean(), z[-1])
+            for name, score in zip(WAYS, scores, strict=True):
+                totals[name].append(float(score))
+    return {name: np.array(values) for name, values in totals.items()}, np.concatenate(marks)
+
+
+def auc(scores: np.ndarray, right: np.ndarray) -> float:
+    """The share of (right, wrong) pairs of answers that the scores put in order; ties count half."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    ranks = (counts.cumsum() - (counts - 1) / 2)[place]  # equal scores share their mean rank
+    wins = ranks[right].sum() - right.sum() * (right.sum() + 1) / 2
+    return float(wins / (right.sum() * (~right).sum()))
+
+
+RUN = 25
+"""Steps of RLOO against the reward model, after which its answers are judged."""
+
+
+def own_answers(seed: int) -> dict:
+    """The reward model on the answers of a policy that was trained on it: as it is, and retrained on 160 of them.
+
+    The control is retrained on as many new comparisons of pocket-sft's answers.
+    """
+    world, sft = PocketWorld(), load_policy("pocket-sft")
+    model, policy = RewardModel.load("pocket-reward"), sft.copy()
+    settings = preset("rloo", steps=RUN, prompts_per_step=8, learning_rate=3e-4, seed=seed)
+    train_online(policy, world.prompts(1000, seed=5), model, settings)
+    new, old = compared(world, policy, 320, seed), compared(world, sft, 320, seed + 50)
+    found = {"as it is": both(model, new, old)}
+    for name, pairs in (("retrained on its own", new), ("retrained on SFT's", old)):
+        again = copy.deepcopy(model)
+        train_reward_model(
+            again, pairs[:160], RewardModelSettings(learning_rate=3e-4, warmup_steps=2, seed=seed)
+        )
+        found[name] = both(again, new, old)
+    return found
+
+
+def compared(world: PocketWorld, policy, count: int, seed: int) -> list[Preference]:
+    """`count` comparisons (fewer, where answers are equal) of a policy's answers to training requests."""
+    prompts = world.prompts(count, seed=900 + seed)
+    texts = policy.sample(prompts, 2, 40, seed=seed).texts
+    return label_pairs(prompts, texts[0::2], texts[1::2], world.annotator(), seed)
+
+
+def both(model: RewardModel, new: Sequence, old: Sequence) -> dict[str, float]:
+    """Accuracy on comparisons of either policy's answers that no retraining saw."""
+    parts = {"policy's answers": new[160:], "SFT's answers": old[160:]}
+    return {n: (differences(model, p) > 0).float().mean().item() for n, p in parts.items()}
+
+
+EXPERIMENTS = {
+    one.name: one
+    for one in (
+        Experiment("epochs", epochs),
+        Experiment("sizes", sizes),
+        Experiment("variants", variants),
+        Experiment("steps", steps),
+        Experiment("own_answers", own_answers),
+    )
+}
