@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ...experiments import Setting, relabel
-from ...experiments.experiment import Experiment, above
+from ...experiments.experiment import Experiment
 from ...lm import load_policy
 from ...objectives import balanced_comparison_loss, plackett_luce_loss
 from ...rewards import OutcomeModel, ProcessModel, RewardModel
@@ -286,10 +286,10 @@ def both(model: RewardModel, new: Sequence, old: Sequence) -> dict[str, float]:
 EXPERIMENTS = {
     one.name: one
     for one in (
-        Experiment("epochs", epochs),
-        Experiment("sizes", sizes),
-        Experiment("variants", variants),
-        Experiment("steps", steps),
-        Experiment("own_answers", own_answers),
+        Experiment("epochs", epochs, settings={"pairs": PAIRS, "epochs": EPOCHS}),
+        Experiment("sizes", sizes, settings=SIZES),
+        Experiment("variants", variants, settings={"rankings": RANKINGS, "answers": RANKED}),
+        Experiment("steps", steps, settings={"sums": SUMS}),
+        Experiment("own_answers", own_answers, settings={"steps of RLOO": RUN}),
     )
 }

@@ -27,12 +27,16 @@ def plot_held_out(band: Mapping, run: Mapping | None = None, last_epoch: float =
         draw_band(axis, [places[k] for k in shown], part, colour, f"{name}: stored seeds")
         if run is not None:
             steps = [step / STEPS_AN_EPOCH for step in run["held_out"]["step"]]
-            axis.plot(steps, run["held_out"][name], "o-", ms=4, color=colour, label=f"{name}: this run")
+            axis.plot(
+                steps, run["held_out"][name], "o-", ms=4, color=colour, label=f"{name}: this run"
+            )
     axes[0].axhline(math.log(2), ls=":", color="0.5", label="knowing nothing: log 2")
     axes[0].set(xlabel="passes over the data", ylabel="held-out loss (nats)")
     axes[1].set(xlabel="passes over the data", ylabel="share, or probability", ylim=(0.45, 1.0))
     if ceiling is not None:
-        axes[1].axhline(ceiling, ls="--", color=COLOURS["neutral"], lw=1, label="ceiling of the labels")
+        axes[1].axhline(
+            ceiling, ls="--", color=COLOURS["neutral"], lw=1, label="ceiling of the labels"
+        )
     for axis in axes:
         axis.legend(fontsize=7.5)
     return fig

@@ -277,12 +277,12 @@ def exact(seed: int, names: Sequence[str] = tuple(EXACT)) -> dict:
 EXPERIMENTS = {
     one.name: one
     for one in (
-        Experiment("whole_file", whole_file),
-        Experiment("displacement", displacement),
-        Experiment("losses", losses),
-        Experiment("online", online),
-        Experiment("against_rl", against_rl),
-        Experiment("length", length),
-        Experiment("exact", exact),
+        Experiment("whole_file", whole_file, settings={"beta": BETA}),
+        Experiment("displacement", displacement, settings=NEAR),
+        Experiment("losses", losses, settings={"labels": FEW, **LOSSES}),
+        Experiment("online", online, settings={"labels": FEW}),
+        Experiment("against_rl", against_rl, settings={"labels": FEW}),
+        Experiment("length", length, settings={"labels": FEW}),
+        Experiment("exact", exact, settings=EXACT),
     )
 }

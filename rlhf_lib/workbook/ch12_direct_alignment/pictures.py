@@ -69,7 +69,11 @@ def pull(loss: Callable[[Tensor], Tensor], at: Tensor) -> np.ndarray:
 
 
 def plot_pulls(
-    losses: Mapping[str, Callable[[Tensor], Tensor]], low=-8.0, high=16.0, xlabel="h (nats)", stops=()
+    losses: Mapping[str, Callable[[Tensor], Tensor]],
+    low=-8.0,
+    high=16.0,
+    xlabel="h (nats)",
+    stops=(),
 ):
     """How hard each loss pulls on one number, by where that number is; `stops` are marked on the axis."""
     at = torch.linspace(low, high, 161, dtype=torch.float64)
@@ -107,7 +111,12 @@ def plot_weights(ratios: Tensor, wrong: Tensor, beta: float):
     weights = torch.sigmoid(-beta * (ratios[:, 0] - ratios[:, 1]))
     fig, axis = figure(height=2.8, width=6)
     shared = dict(bins=np.linspace(0, 1, 26), density=True, histtype="step", lw=2)
-    axis.hist(weights[~wrong], **shared, color=COLOURS["good"], label="label agrees with gold, or gold ties")
+    axis.hist(
+        weights[~wrong],
+        **shared,
+        color=COLOURS["good"],
+        label="label agrees with gold, or gold ties",
+    )
     axis.hist(weights[wrong], **shared, color=COLOURS["bad"], label="label against gold")
     axis.set(xlabel="weight σ(−βh)", ylabel="density", xlim=(0, 1))
     fig.legend(loc="outside upper center", ncols=2)
