@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from ...exact import ExactSettings, TabularPolicy, exact_world, near_pairs, train_exact
 from ...experiments import Setting, relabel
@@ -34,9 +36,9 @@ from ...world import Bias, PocketWorld, Preference
 from .measures import judged, log_ratios, pair_logps
 
 BETA = 0.1
-LOOKS = (0, 8, 16, 24, 40, 60, 80, 100, 125)
+LOOKS = (0, 8, 16, 24, 48, 86, 125)
 """Updates after which the whole-file run is measured on held-out pairs and requests."""
-WEIGHED = 1000
+WEIGHED = 500
 """Training pairs whose gradient weights are looked at after the run."""
 
 
@@ -46,7 +48,7 @@ def labelled(count: int, seed: int, start: int = 0) -> list[Preference]:
     return relabel(pairs, PocketWorld(), Setting(pairs=count, seed=seed))
 
 
-def unseen(count: int = 200) -> list[Preference]:
+def unseen(count: int = 160) -> list[Preference]:
     """Comparisons that no policy of the chapter is trained on."""
     return read_preferences(data_path("preferences", "pocket-test.jsonl"))[:count]
 
@@ -85,7 +87,7 @@ def whole_file(seed: int, steps: int | None = None) -> dict:
 
 def on_unseen(policy: Policy) -> dict[str, float]:
     """On held-out comparisons: loss and margin in nats, accuracy, and log-ratios of either answer."""
-    ratios, _ = log_ratios(policy, unseen())
+    ratios = pair_logps(policy, unseen())[0] - reference_of_unseen()
     margin = BETA * (ratios[:, 0] - ratios[:, 1])
     right = (margin > 0).float() + 0.5 * (margin == 0)
     return {
@@ -95,6 +97,12 @@ def on_unseen(policy: Policy) -> dict[str, float]:
         "chosen": ratios[:, 0].mean().item(),
         "rejected": ratios[:, 1].mean().item(),
     }
+
+
+@functools.cache
+def reference_of_unseen() -> Tensor:
+    """log pi_sft (n, 2) of the held-out comparisons."""
+    return pair_logps(load_policy("pocket-sft"), unseen())[0]
 
 
 def weights_of_labels(policy: Policy, pairs: Sequence[Preference]) -> dict[str, float]:
