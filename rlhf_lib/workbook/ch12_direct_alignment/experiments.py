@@ -121,7 +121,7 @@ def weights_of_labels(policy: Policy, pairs: Sequence[Preference]) -> dict[str, 
 
 NEAR = {
     "DPO": {}, "DPO + NLL": {"nll_weight": 1.0}, "NLL alone": {"beta": 1e-6, "nll_weight": 1.0},
-    "DPO, β 0.5": {"beta": 0.5}, "DPO, far pairs": {},
+    "DPO, far pairs": {},
 }  # fmt: skip
 """Name -> what differs from DPO with β 0.05; four epochs over 160 comparisons without noise."""
 EPOCHS = 4
