@@ -10,7 +10,15 @@ import torch
 from torch import Tensor
 
 from ...evaluation import best_of_n
-from ...lm import Policy, Rollout, evaluating, load_policy, without_dropout
+from ...lm import (
+    Policy,
+    Rollout,
+    encode_answers,
+    evaluating,
+    load_policy,
+    score_answers,
+    without_dropout,
+)
 from ...objectives import bradley_terry_loss
 from ...rewards import GoldReward, RewardModel
 from ...training import RewardModelSettings, read_preferences, score_pairs
@@ -18,7 +26,7 @@ from ...training.guards import optimizer_step
 from ...training.loop import adamw, in_parts
 from ...training.schedule import linear, set_learning_rate
 from ...training.sft import epochs_of_batches
-from ...world import PocketWorld, Preference
+from ...world import CONSTITUTION, PocketWorld, Preference, Prompt
 from .faults import FAULTS, changes, plain_answers
 
 HELD_OUT = 240
@@ -141,3 +149,32 @@ def fewer_layers(policy: Policy, layers: int) -> Policy:
         **{**vars(small.model.config), "num_hidden_layers": layers}
     )
     return small
+
+
+@torch.no_grad()
+def keeps(judge: Policy, asked: Sequence[Prompt]) -> Tensor:
+    """P(keeps) (n,), from how likely a judge finds either verdict.
+
+    asked: what `world.critique` gives: a request, a draft, and one principle of the constitution.
+    """
+    names = [prompt.result.split()[1] for prompt in asked]
+    texts = [f"it {verb} {name}." for name in names for verb in ("keeps", "breaks")]
+    prompts = [prompt for prompt in asked for _ in range(2)]
+    parts = [
+        score_answers(judge, encode_answers(judge, prompts[i : i + 256], texts[i : i + 256]))
+        for i in range(0, len(texts), 256)
+    ]
+    logp = torch.cat(parts).view(-1, 2).cpu()
+    return torch.sigmoid(logp[:, 0] - logp[:, 1])
+
+
+def by_constitution(
+    judge: Policy, world: PocketWorld, prompts: Sequence[Prompt], texts: Sequence[str]
+) -> Tensor:
+    """A judge's score of each answer (n,): the mean of P(keeps) over the principles."""
+    asked = [
+        world.critique(p, t, principle)
+        for p, t in zip(prompts, texts, strict=True)
+        for principle in CONSTITUTION
+    ]
+    return keeps(judge, asked).view(len(texts), -1).mean(1)

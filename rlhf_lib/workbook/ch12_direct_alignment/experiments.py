@@ -228,11 +228,11 @@ def against_rl(seed: int) -> dict:
     train_reward_model(own, labelled(FEW, seed, FEW * seed), RewardModelSettings(seed=seed))
     found = {}
     for name, reward, steps in (
-        ("RLOO, 320 labels", own, 10),
-        ("RLOO, all labels", RewardModel.load("pocket-reward"), 24),
+        ("RLOO, 320 labels", own, 12),
+        ("RLOO, all labels", RewardModel.load("pocket-reward"), 36),
     ):
         policy = sft.copy()
-        how = dict(steps=steps, prompts_per_step=16, learning_rate=2.5e-4, warmup_steps=3)
+        how = dict(steps=steps, prompts_per_step=8, learning_rate=2.5e-4, warmup_steps=3)
         train_online(
             policy, requests, reward, preset("rloo", kl_coefficient=BETA, seed=seed, **how)
         )
