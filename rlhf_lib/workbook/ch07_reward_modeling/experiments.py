@@ -1,11 +1,10 @@
-"""The chapter's experiments: epochs, data and size, variants of the loss, steps, answers of the policy."""
+"""The chapter's experiments: epochs, outcomes and steps, answers of the policy."""
 
 from __future__ import annotations
 
 import copy
 import math
-import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,7 +12,6 @@ import torch
 from ...experiments import Setting, relabel
 from ...experiments.experiment import Experiment
 from ...lm import load_policy
-from ...objectives import balanced_comparison_loss, plackett_luce_loss
 from ...rewards import OutcomeModel, ProcessModel, RewardModel
 from ...runtime import data_path
 from ...training import (
@@ -23,14 +21,10 @@ from ...training import (
     train_online,
     train_reward_model,
 )
-from ...training.guards import optimizer_step
-from ...training.loop import adamw
 from ...training.reward_model import step_ends
-from ...training.schedule import linear, set_learning_rate
-from ...world import PocketWorld, Preference, Prompt, label_pairs
+from ...world import PocketWorld, Preference, label_pairs
 from .measures import (
     differences,
-    fewer_layers,
     gold_of_best,
     on_faults,
     on_held_out,
@@ -81,102 +75,6 @@ def epochs(seed: int, steps: int | None = None) -> dict:
 def mean_of(states: Sequence[dict]) -> dict:
     """The mean of several models' weights."""
     return {name: torch.stack([s[name] for s in states]).mean(0) for name in states[0]}
-
-
-SIZES = {
-    "80 pairs": (80, 4), "250 pairs": (250, 4), "800 pairs": (800, 4), "1 layer": (800, 1),
-    "2 layers": (800, 2),
-}  # fmt: skip
-"""Name -> comparisons, and layers of pocket-sft that the reward model keeps."""
-
-
-def sizes(seed: int) -> dict:
-    """One pass over more and fewer comparisons, and by smaller models; what each is worth."""
-    found, sft = {}, load_policy("pocket-sft")
-    for name, (pairs, layers) in SIZES.items():
-        model = RewardModel.from_policy(fewer_layers(sft, layers), seed=seed)
-        settings = RewardModelSettings(
-            seed=seed, batch_size=min(32, max(8, pairs // 10)), warmup_steps=5
-        )
-        train_reward_model(model, labelled(pairs, seed), settings)
-        found[name] = on_held_out(model) | {"gold_of_best": gold_of_best(model)}
-    return found
-
-
-RANKINGS, RANKED = 160, 4
-RANKINGS_A_STEP = 8
-
-
-def rankings(seed: int) -> list[tuple[Prompt, list[str]]]:
-    """Four answers of pocket-sft to each of 160 requests, ranked by an annotator, best first.
-
-    Utility / temperature plus Gumbel noise, sorted: then rankings follow Plackett-Luce, and pairs Bradley-Terry.
-    """
-    world, rng = PocketWorld(), random.Random(f"rankings {seed}")
-    prompts, annotator = world.prompts(RANKINGS, seed=700 + seed), world.annotator()
-    texts = load_policy("pocket-sft").sample(prompts, RANKED, 40, seed=seed).texts
-
-    def felt(prompt: Prompt, text: str) -> float:
-        noise = -math.log(-math.log(rng.random() or 0.5))
-        return annotator.perceived(prompt, text) / annotator.temperature + noise
-
-    found = []
-    for place, prompt in enumerate(prompts):
-        group = texts[RANKED * place : RANKED * (place + 1)]
-        marks = [felt(prompt, text) for text in group]
-        order = sorted(range(RANKED), key=lambda k: -marks[k])
-        found.append((prompt, [group[k] for k in order]))
-    return found
-
-
-def fit_rankings(
-    model: RewardModel, ranked: Sequence[tuple], loss_of: Callable, seed: int
-) -> list[float]:
-    """One pass over rankings, all answers to a request in one batch; loss_of: rewards (B, K) -> loss."""
-    optimizer, losses = adamw(model, RewardModelSettings()), []
-    order = random.Random(seed).sample(range(len(ranked)), len(ranked))
-    batches = [order[i : i + RANKINGS_A_STEP] for i in range(0, len(order), RANKINGS_A_STEP)]
-    for step, rows in enumerate(batches):
-        set_learning_rate(optimizer, 1e-3 * linear(step, len(batches), 10))
-        prompts = [ranked[i][0] for i in rows for _ in range(RANKED)]
-        texts = [text for i in rows for text in ranked[i][1]]
-        loss = loss_of(model(model.encode(prompts, texts)).view(len(rows), RANKED))
-        optimizer_step(loss, optimizer, 1.0, f"step {step}")
-        losses.append(loss.item())
-    return losses
-
-
-def pair_of(ranked: Sequence[tuple], seed: int) -> list[Preference]:
-    """One comparison from each ranking: two of its answers at random."""
-    rng = random.Random(seed)
-    drawn = [(p, texts, sorted(rng.sample(range(RANKED), 2))) for p, texts in ranked]
-    return [Preference(p, texts[i], texts[j]) for p, texts, (i, j) in drawn if texts[i] != texts[j]]
-
-
-def variants(seed: int) -> dict:
-    """Trained with each loss: 320 pairs without and with a margin; 160 rankings of 4, used in three ways."""
-    sft, found = load_policy("pocket-sft"), {}
-    pairs, ranked = labelled(320, seed), rankings(seed)
-    for name, margin in (("320 pairs", 0.0), ("320 pairs, margin", 0.5)):
-        model = RewardModel.from_policy(sft, seed=seed)
-        train_reward_model(model, pairs, RewardModelSettings(seed=seed, margin_weight=margin))
-        found[name] = worth(model)
-    model = RewardModel.from_policy(sft, seed=seed)
-    train_reward_model(model, pair_of(ranked, seed), RewardModelSettings(seed=seed, batch_size=8))
-    found["160 requests, 1 pair each"] = worth(model)
-    for name, loss in (
-        ("160 rankings, Plackett-Luce", plackett_luce_loss),
-        ("160 rankings, 6 pairs each", balanced_comparison_loss),
-    ):
-        model = RewardModel.from_policy(sft, seed=seed)
-        fit_rankings(model, ranked, loss, seed)
-        found[name] = worth(model)
-    return found
-
-
-def worth(model: RewardModel) -> dict[str, float]:
-    """Held-out accuracy, loss and confidence, and the gold of the answers that it picks."""
-    return on_held_out(model) | {"gold_of_best": gold_of_best(model)}
 
 
 SUMS = 1500
@@ -287,8 +185,6 @@ EXPERIMENTS = {
     one.name: one
     for one in (
         Experiment("epochs", epochs, settings={"pairs": PAIRS, "epochs": EPOCHS}),
-        Experiment("sizes", sizes, settings=SIZES),
-        Experiment("variants", variants, settings={"rankings": RANKINGS, "answers": RANKED}),
         Experiment("steps", steps, settings={"sums": SUMS}),
         Experiment("own_answers", own_answers, settings={"steps of RLOO": RUN}),
     )

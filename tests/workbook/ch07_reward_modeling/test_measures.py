@@ -11,7 +11,7 @@ from rlhf_lib import PocketWorld, data_path, load_policy
 from rlhf_lib.rewards import RewardModel
 from rlhf_lib.training import RewardModelSettings, read_preferences, train_reward_model
 from rlhf_lib.workbook.ch07_reward_modeling import measures
-from rlhf_lib.workbook.ch07_reward_modeling.experiments import auc, mean_of, pair_of
+from rlhf_lib.workbook.ch07_reward_modeling.experiments import auc, mean_of
 from rlhf_lib.workbook.ch07_reward_modeling.faults import FAULTS, changes, plain_answers
 
 
