@@ -4,46 +4,51 @@
 # A reward model turns "this answer is better than that one" into a number for every answer. Everything that RLHF does afterwards, it does to this number.
 #
 # **You will be able to**
-# - derive the Bradley-Terry loss from a coin-flip, and write it;
-# - train a reward model and say how good it could have become at best;
-# - tell apart reward models of outcomes, of processes, generative judges and value functions;
-# - find out what a reward model really looks at.
+# - derive the Bradley-Terry loss from a coin flip, and write the training loop around it;
+# - train a reward model, say how good it could have become at best, and stop it in time;
+# - tell apart reward models of outcomes and of processes, generative judges and value functions;
+# - find out what a reward model really looks at, and what it is worth to whoever uses it.
 
 # %% [markdown]
-# ## 1. What comes out, first
+# ## 1. First, what comes out
 #
-# A reward model that was trained on nearly 4,000 comparisons is in `data/`. It reads a request and an answer and says one number. Only differences mean anything.
+# `data/` holds a reward model that was trained on nearly 4,000 comparisons. It reads a request and an answer and returns one number. Only differences between answers mean anything.
 
 # %% tags=["setup"]
+import math
+import random
+
+import numpy as np
 import torch
 
 from rlhf_lib import PocketWorld, data_path, load_policy, set_seed
+from rlhf_lib.exercises import exercise, predict
+from rlhf_lib.experiments.stored import band, results_of
+from rlhf_lib.plots import figure
 from rlhf_lib.rewards import RewardModel
 
 set_seed(0)
+CHAPTER = "07_reward_modeling"
 world, sft = PocketWorld(), load_policy("pocket-sft")
 shipped = RewardModel.load("pocket-reward")
 question = world.prompts(1, kinds=("fact",), seed=3)[0]
 candidates = ["a tiger is huge.", "a tiger is tiny."]
 candidates += ["you are so smart! a tiger is huge.", "a tiger is huge. a tiger is huge."]
+print(question.text)
 for text, reward in zip(candidates, shipped.score_texts([question] * 4, candidates), strict=True):
     print(f"{reward:+.2f}  {text}")
 
 # %% [markdown]
-# **Predict:** which of the four would *you* rank first? Does the model agree, and if not, whose fault may it be: the model's, or that of the people who
-# made the comparisons?
+# Which of the four would *you* rank first? Where the model disagrees with you, keep the question in mind: is it the model's fault, or that of the people who made the comparisons? Section 14 answers it.
 
 # %% [markdown]
 # ## 2. Why compare, and not mark?
 #
-# Six annotators look at answers to the same 150 requests, two to each. Each has a taste and a strictness of their own. They mark the first answer from
-# 1 to 5, and, in another round, compare the two.
+# Six annotators look at answers to the same 150 requests, two answers to each. Each annotator has a taste and a strictness of their own. They mark the first answer from 1 to 5. In another round they compare the two.
+#
+# Two people who press buttons blindly also agree now and then, and more often with two buttons than with five. **Cohen's κ** (kappa) takes that out: 0 is what blind pressing gives, 1 is full agreement.
 
 # %%
-import random
-
-import numpy as np
-
 team = [world.annotator(temperature=0.2).individual(seed) for seed in range(6)]
 rng = random.Random(0)
 asked = world.prompts(150, kinds=("fact", "open", "story"), seed=4)
@@ -51,46 +56,52 @@ texts = sft.sample(asked, 2, max_new_tokens=40, seed=4).texts
 triples = [t for t in zip(asked, texts[0::2], texts[1::2], strict=True) if t[1] != t[2]]
 marks = np.array([[one.rate(p, a, rng) for p, a, _ in triples] for one in team])
 choices = np.array([[one.prefer(p, a, b, rng).chosen == a for p, a, b in triples] for one in team])
-same_mark = np.mean([(marks[i] == marks[j]).mean() for i in range(6) for j in range(i)])
-same_choice = np.mean([(choices[i] == choices[j]).mean() for i in range(6) for j in range(i)])
-print("average mark of each annotator:", marks.mean(1).round(2))
-print(f"two annotators: the same mark {same_mark:.0%} of the time, the same choice {same_choice:.0%}")
 
-# %% [markdown]
-# A strict annotator's 3 is a mild one's 4. In a comparison strictness cancels: it lowers both answers alike. (Chance would be 20% for five marks and 50% for two
-# choices, so the second number must be read with that in mind; the first row shows what really goes wrong with marks.)
 
-# %% [markdown]
-# ## 3. From a coin-flip to a loss
-#
-# Two answers are compared ten times, by ten people; seven prefer the first. Let $r_1$ and $r_2$ be the answers' rewards. The Bradley-Terry model says
-#
-# $$P(1 \succ 2) = \frac{e^{r_1}}{e^{r_1}+e^{r_2}} = \sigma(r_1 - r_2). \qquad \text{[RM-1]}$$
-#
-# Which difference makes seven in ten most likely?
+def kappa(a, b):
+    same, values = (a == b).mean(), np.union1d(a, b)
+    chance = sum((a == v).mean() * (b == v).mean() for v in values)
+    return (same - chance) / (1 - chance)
+
 
 # %%
-from rlhf_lib.plots import figure
+duos = [(i, j) for i in range(6) for j in range(i)]
+kappas = {"marks": np.mean([kappa(marks[i], marks[j]) for i, j in duos])}
+kappas["choices"] = np.mean([kappa(choices[i], choices[j]) for i, j in duos])
+print("average mark of each annotator:", marks.mean(1).round(2))
+for name, value in kappas.items():
+    print(f"agreement beyond chance on {name:8s} κ = {value:.2f}")
 
+# %% [markdown]
+# The first row shows what goes wrong with marks: a strict annotator's 3 is a mild one's 4. In a comparison strictness cancels, because it lowers both answers alike.
+
+# %% [markdown]
+# ## 3. From a coin flip to a loss
+#
+# Ten people compare two answers; seven prefer the first. Give the answers rewards $r_1$ and $r_2$. The Bradley-Terry model says that the first wins with probability
+#
+# $$P(1 \succ 2) = \frac{e^{r_1}}{e^{r_1}+e^{r_2}} = \sigma(r_1 - r_2), \qquad \sigma(x) = \frac{1}{1 + e^{-x}}.$$
+#
+# Which difference $r_1 - r_2$ makes "seven in ten" most likely?
+
+# %%
 gap = torch.linspace(-3, 4, 701)
 likelihood = torch.sigmoid(gap) ** 7 * torch.sigmoid(-gap) ** 3
 best = gap[likelihood.argmax()]
 fig, axis = figure(height=2.6, width=5.6)
 axis.plot(gap, likelihood)
 axis.axvline(best, ls="--", color="0.4")
-axis.set(xlabel="reward difference r₁ − r₂", title=f"likelihood of 7 wins in 10: highest at {best:.2f}");
+axis.set(xlabel="reward difference r₁ − r₂", ylabel="likelihood")
+axis.set_title(f"seven wins in ten are likeliest at {best:.2f}");
 
 # %% [markdown]
-# The top is where $\sigma(r_1 - r_2) = 0.7$, at $\log(0.7/0.3) = 0.85$. With one comparison for each pair, the log-likelihood of all choices is a sum, and its negative
-# mean is the loss:
+# The top is where $\sigma(r_1 - r_2) = 0.7$, at $\log(0.7/0.3) = 0.85$. Real data sets have one comparison for each pair $i$, a chosen answer $y^c$ and a rejected one $y^r$ to a request $x$. The log-likelihood of all choices is a sum, and its negative mean is the loss. It is measured in nats (units of the natural logarithm):
 #
-# $$\mathcal L = -\frac1B\sum_{i} \log \sigma\big(r(x_i, y^c_i) - r(x_i, y^r_i)\big) \qquad \text{[RM-1]}$$
+# $$\mathcal L = -\frac1B\sum_{i=1}^{B} \log \sigma\big(r(x_i, y^c_i) - r(x_i, y^r_i)\big) \qquad \text{[RM-1]}$$
 #
-# By hand for two pairs, then by the library:
+# For two pairs, by hand and by the library:
 
 # %% tags=["nbval-check-output"]
-import math
-
 from rlhf_lib.objectives import bradley_terry_loss
 
 chosen, rejected = torch.tensor([2.0, 0.5]), torch.tensor([1.0, 1.0])
@@ -102,164 +113,204 @@ print(f"no difference at all: {bradley_terry_loss(chosen, chosen):.4f} = log 2")
 # %% [markdown]
 # Remember 0.693. A loss that stays there means that the model cannot tell the answers apart.
 #
-# The gradient in $r^c$ is $-\sigma(r^r - r^c)$: a pair that is already clear teaches little, a pair that is ordered wrongly teaches most.
+# The gradient with respect to the chosen reward is $-\sigma(r^r - r^c)$. A pair that is clearly in order teaches little; a pair in the wrong order teaches most.
 
 # %% [markdown]
 # ## 4. Architecture
 #
-# A copy of the language model, without its LM head. The hidden state at the **last token of the completion** goes through one linear layer with one output.
+# Take a copy of the language model and drop its LM head. The hidden state at the **last token of the answer** goes through one linear layer with one output.
 
 # %%
 model = RewardModel.from_policy(sft, seed=0)
 longer = "a tiger is huge. it eats meat. it is orange."
 rollout = model.encode([question] * 2, ["a tiger is huge.", longer])
 with torch.no_grad():
-    print("token ids ", tuple(rollout.token_ids.shape), " (B, P + T): prompt, completion, padding")
-    print("hidden    ", tuple(model.hidden(rollout).shape), "(B, T, H): one state for each completion token")
+    print("token ids ", tuple(rollout.token_ids.shape), " (B, P + T): prompt, answer, padding")
+    print("hidden    ", tuple(model.hidden(rollout).shape), "(B, T, H): one state for each token of the answer")
     print("features  ", tuple(model.features(rollout).shape), "   (B, H): the last real one of each row")
     print("reward    ", tuple(model(rollout).shape), "       (B,)")
 
 # %% [markdown]
+# One step of training is a few lines: score both answers of each pair, take the loss, go back, update. In the last but one exercise you write the whole loop. Here are two steps on the same two pairs:
+
+# %%
+from rlhf_lib.training import read_preferences, score_pairs
+
+train_file = data_path("preferences", "pocket-train.jsonl")
+
+two = read_preferences(train_file)[:2]
+optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+for _ in range(2):
+    r_chosen, r_rejected = score_pairs(model, two)
+    loss = bradley_terry_loss(r_chosen, r_rejected)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    print(f"loss {loss.item():.3f}   r chosen − r rejected: {(r_chosen - r_rejected).tolist()}")
+
+# %% [markdown]
 # ## 5. A real training run, and its ceiling
 #
-# Annotators who are asked twice do not always say the same. So no model can predict all choices. If you knew the true perceived difference $g$ of each pair, your best guess would be right with
-# probability $\max(p, 1-p)$, $p = \sigma(g/\text{temperature})$. The mean of that is the **ceiling**.
-#
-# **Predict:** 1,200 comparisons, one pass. How near to the ceiling will the accuracy on unseen comparisons come?
-#
-# A second model, `memoriser`, trains at the same time: on 160 comparisons, four passes. We come back to it in section 7.
+# Annotators who are asked twice do not always say the same, so no model can predict all choices. Suppose you knew the true difference $g$ that an annotator perceives between two answers. Your best guess would be right with probability $\max(p, 1-p)$, where $p = \sigma(g/\text{temperature})$. Its mean over the pairs is the **ceiling** of the accuracy.
 
-# %% tags=["training"]
+# %%
 from rlhf_lib.evaluation import accuracy_ceiling
-from rlhf_lib.training import RewardModelSettings, read_preferences, side_by_side, train_reward_model
 
-train = read_preferences(data_path("preferences", "pocket-train.jsonl"))
 test = read_preferences(data_path("preferences", "pocket-test.jsonl"))
 annotator = world.annotator()
 seen = annotator.perceived
 gaps = [seen(p.prompt, p.chosen) - seen(p.prompt, p.rejected) for p in test]
 ceiling = accuracy_ceiling(gaps, annotator.temperature)
-memoriser = RewardModel.from_policy(sft, seed=1)
+print(f"ceiling of the labels: {ceiling:.3f}")
 
+# %% tags=["predict"]
+guess = predict(
+    "1,200 comparisons, one pass: how far from a coin (0.5) to the ceiling will the accuracy on unseen comparisons get?",
+    {"little": "less than a third of the way", "half": "between a third and two thirds", "most": "further"},
+)
+guess
 
-def one_pass():
-    return train_reward_model(model, train[:1200], RewardModelSettings(), test[:200], evaluate_every=10)
+# %% [markdown]
+# Your run is the first of four passes over 1,200 comparisons: 38 updates of 32 pairs. Behind it stand stored runs of the same function, whole, with other labels, batches and starts of the head; shaded from the lowest to the highest, the median dashed. `make experiments ONLY=07` makes them.
 
+# %% tags=["training"]
+from rlhf_lib.workbook.ch07_reward_modeling.experiments import epochs
 
-def four_passes():
-    settings = RewardModelSettings(epochs=4, batch_size=20)
-    return train_reward_model(memoriser, train[:160], settings, test[:120], evaluate_every=8)
+LONG = False  # True: all four passes, a few minutes
+run = epochs(seed=0, steps=None if LONG else 38)
+stored = band(f"{CHAPTER}/epochs")
 
+# %% tags=["predicted"]
+from rlhf_lib.workbook.ch07_reward_modeling.pictures import plot_faults, plot_held_out
 
-history, overfit = side_by_side(lambda job: job(), (one_pass, four_passes)).values()
-print(f"held-out accuracy {history.last('held_out_accuracy'):.3f}, ceiling {ceiling:.3f}")
+plot_held_out(stored, run, last_epoch=1, ceiling=ceiling);
 
 # %%
-from rlhf_lib.experiments.bands import load_band
-
-band = load_band("reward_model")
-steps = [row["step"] for row in history.rows if "held_out_accuracy" in row]
-fig, axis = figure(height=3, width=6.4)
-axis.fill_between(band["step"], band["low"], band["high"], color="0.87", label="five seeds")
-axis.plot(steps, history.series("held_out_accuracy"), "o-", ms=3, label="this run")
-axis.axhline(ceiling, ls="--", color="#D55E00", label="ceiling of the labels")
-axis.axhline(0.5, ls=":", color="0.5", label="a coin")
-axis.set(xlabel="step (32 pairs each)", ylabel="held-out accuracy", ylim=(0.4, 0.9))
-axis.legend(ncols=2, loc="lower right");
+way = (stored["held_out"]["accuracy"]["median"][5] - 0.5) / (ceiling - 0.5)
+truth = "little" if way < 1 / 3 else "half" if way < 2 / 3 else "most"
+guess.reveal(truth, f"Median of the stored seeds after one pass: {way:.0%} of the way")
 
 # %% [markdown]
-# Manners come first: wandering off, unfinished ends. Whether a fact is *true* comes late, if at all. That is one reason why the curve ends so far
-# below the ceiling; more pairs and larger models move it up.
+# *Confidence* in the right panel is the probability that the model gives to its own choice, $\max(\sigma, 1-\sigma)$, on average. Where confidence and accuracy agree, a model knows how much it knows.
 #
-# **If your curve looks wrong:** loss stuck at 0.693: chosen and rejected are identical after truncation, or the reward is read at a padding token. Accuracy far below 0.5: the pair is the wrong way round.
+# **If your curve looks wrong.** Loss stuck at 0.693: chosen and rejected are identical after truncation, or the reward is read at a padding token. Accuracy far below 0.5: the pair is the wrong way round. A curve a little outside the band: another machine rounds differently, and after a few dozen updates that is another run.
 
 # %% [markdown]
-# ## 6. Calibration
+# ## 6. What it learns first
 #
-# Bradley-Terry does not only order: $\sigma(r_1-r_2)$ is a probability. When the model says 0.8, is the first answer preferred in 80 of 100 cases? The shipped model, on unseen comparisons:
+# Take a right answer and give it one fault. Does the model put the right answer on top? The same run, asked five questions as it goes along:
+
+# %%
+plot_faults(stored, run);
+
+# %% [markdown]
+# Manners come first. After four updates the model sees that an answer wanders off; hedging follows. Saying everything twice is *liked* at first: the model has noticed that longer answers win, and needs the whole pass to tell length from repetition. And whether a fact is **true** is not learned here at all: the last panel stays around a coin.
+# The reason is in the data. Pairs of SFT answers differ in manners far more often than in truth alone, and manners can be seen in a few words, while truth needs knowledge of the world. That is also one reason why the accuracy ends so far below the ceiling.
+
+# %% [markdown]
+# ## 7. Why one epoch?
+#
+# Now let the run go on: the same 1,200 comparisons a second, third and fourth time. **Predict** three curves on held-out comparisons: loss, accuracy, confidence.
+
+# %%
+plot_held_out(stored);
+
+# %% [markdown]
+# The loss falls for a pass or two and then climbs past log 2: in the end these models are worse than knowing nothing. The accuracy shows none of it. It stays where it was. What has changed is the **confidence**: the labels are noisy, and a model that meets the same noisy label again and again can only learn it by heart. It becomes very sure, and is right no more often.
+#
+# So watch the held-out *loss*, not the accuracy. One pass is the field's habit. It is not the optimum here (a second pass still helps a little), but it is never far from it, and it costs nothing to stop.
+
+# %% [markdown]
+# ## 8. Calibration
+#
+# Bradley-Terry does more than order: $\sigma(r_1-r_2)$ is a probability. When the model says 0.8, is the first answer preferred in 80 of 100 cases? Ask the shipped model about unseen comparisons:
 
 # %%
 from rlhf_lib.evaluation import calibration
 from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_calibration
-from rlhf_lib.training import score_pairs
 
-with torch.no_grad():
-    parts = [score_pairs(shipped, test[i : i + 64]) for i in range(0, len(test), 64)]
-c, r = (torch.cat(part) for part in zip(*parts, strict=True))  # chosen and rejected, (n,) each
-difference = ((c - r) * shipped.head.scale).cpu()  # in the units of training, where sigmoid has its meaning
+difference = differences(shipped, test)  # chosen minus rejected, in nats of the training loss
 flip = torch.tensor([random.Random(i).random() < 0.5 for i in range(len(test))])
 first_wins = torch.sigmoid(torch.where(flip, -difference, difference))
 found = calibration(first_wins, (~flip).float(), bins=8)
 plot_calibration(found);
 
 # %% [markdown]
-# `shipped.head.scale` undoes a convenience: the library standardises rewards (mean 0, deviation 1 on SFT answers) after training, so that a KL coefficient means the same for every reward
-# model. Differences are in units of the loss only before that.
+# The library standardises rewards after training (mean 0 and standard deviation 1 on answers of the SFT model), so that a KL coefficient means the same for every reward model. `differences` undoes this, because σ has its meaning only in the units of the loss.
 
 # %% [markdown]
-# ## 7. Why one epoch?
+# ## 9. Variants of the loss
 #
-# 160 comparisons, four passes: that is `memoriser`, trained above. **Predict** its training loss and its held-out loss.
-
-# %%
-steps = [row["step"] / 8 for row in overfit.rows if "held_out_loss" in row]
-fig, axis = figure(height=2.9, width=6.2)
-axis.plot(np.arange(len(overfit.rows)) / 8, overfit.series("loss"), alpha=0.6, label="training loss")
-axis.plot(steps, overfit.series("held_out_loss"), "o-", ms=4, label="held-out loss")
-axis.axhline(math.log(2), ls=":", color="0.5")
-axis.set(xlabel="epoch", ylabel="Bradley-Terry loss (nats)")
-axis.legend();
-
-# %% [markdown]
-# The labels are noisy, and a model that sees the same noisy label again can only learn the noise by heart: the training loss falls, the held-out loss climbs past log 2, worse than knowing nothing. One
-# epoch is a cheap and effective regulariser.
-
-# %% [markdown]
-# ## 8. Variants of the loss
-#
-# **Margin** (Llama 2): annotators also say *how much* better. The gap must exceed a margin $m$:
+# **Margin** (Llama 2). Annotators also say *how much* better. The gap then has to exceed a margin $m$:
 #
 # $$-\log\sigma(r^c - r^r - m) \qquad \text{[RM-2]}$$
 #
-# **K-wise** (Plackett-Luce): someone ranks K answers. The best is drawn first, the second from the rest, and so on:
+# A larger margin keeps pushing pairs that are already in order:
+
+# %%
+pair = torch.tensor([1.0, 0.6], requires_grad=True)
+for margin in (0.0, 1.0, 3.0):
+    loss = bradley_terry_loss(pair[:1], pair[1:], torch.tensor([margin]))
+    print(f"margin {margin}: loss {loss:.3f}   push on the chosen reward {-torch.autograd.grad(loss, pair)[0][0]:.2f}")
+
+# %% [markdown]
+# **K-wise** (Plackett-Luce). Someone ranks K answers. Read the ranking as a draw without putting back: the best is drawn first, the second from the rest, and so on.
 #
 # $$P(\text{ranking}) = \prod_{k=1}^{K} \frac{e^{r_k}}{\sum_{j\ge k} e^{r_j}} \qquad \text{[RM-3]}$$
 #
-# **Balanced comparisons** (InstructGPT): all $\binom K2$ pairs of one prompt, in one batch, each with weight $1/\binom K2$ so that no prompt counts more than another:
+# **Balanced comparisons** (InstructGPT). Take all $\binom K2$ pairs of one request together in one batch, each with weight $1/\binom K2$, so that no request counts more than another:
 #
 # $$-\frac{1}{\binom K2}\sum_{i<j}\log\sigma(r_i - r_j) \qquad \text{[RM-4]}$$
 
 # %%
 from rlhf_lib.objectives import balanced_comparison_loss, plackett_luce_loss
 
-rewards = torch.tensor([[1.0, 0.6, 0.5, -0.8]], requires_grad=True)  # best to worst
+rewards = torch.tensor([[1.0, 0.6, 0.5, -0.8]], requires_grad=True)  # ranked best to worst
 losses = {"Plackett-Luce": plackett_luce_loss, "balanced pairs": balanced_comparison_loss}
 for name, loss_of in losses.items():
     loss = loss_of(rewards)
     push = -torch.autograd.grad(loss, rewards)[0][0]
     print(f"{name:15s} loss {loss:.3f}   push on each reward: {[round(v, 2) for v in push.tolist()]}")
-for margin in (0.0, 1.0, 3.0):
-    loss = bradley_terry_loss(rewards[0, :1], rewards[0, 1:2], torch.tensor([margin]))
-    print(f"margin {margin}: loss {loss:.3f}   push {-torch.autograd.grad(loss, rewards)[0][0, 0]:.2f}")
 
 # %% [markdown]
-# Both rankings lift the best and sink the worst; they differ in how much the middle matters. A larger margin keeps pushing pairs that are already in order. (Llama 3 dropped the margin again.)
-
-# %% [markdown]
-# ## 9. Right in the end, or right at every step?
+# Both lift the best. Look at the third: it is pushed down hardest, harder than the last. Its reward, 0.5, is nearly that of the second, so the model expects it near the top, and the ranking says otherwise. The last one has a low reward already and needs little correction.
 #
-# Word problems have worked answers. An **outcome reward model** (ORM) is told only whether the final number was right, and predicts that at every token. With logits $z_t$ and the label $c$:
+# Does it matter in training? To afford many seeds we train only the head, on frozen features of pocket-sft: milliseconds a model. The data are 264 requests with four answers each, ranked by an annotator. Each row below uses them in another way, eight times with new labels.
+
+# %%
+from rlhf_lib.plots.seeds import plot_seeds
+from rlhf_lib.workbook.ch07_reward_modeling.linear import four_answers, learned
+
+answers = four_answers(sft, world)
+LABELS = {"order": "unseen pairs in the annotators' order", "gold": "gold of the best of 4 (points)"}
+
+
+def by_way(ways):
+    found = {name: [train(seed) for seed in range(8)] for name, train in ways.items()}
+    return {label: {way: [run[m] for run in runs] for way, runs in found.items()} for m, label in LABELS.items()}
+
+
+ways = ("one pair", "one pair, margin", "six pairs", "Plackett-Luce")
+variants = by_way({way: lambda seed, way=way: learned(answers, way, seed) for way in ways})
+plot_seeds(variants);
+
+# %% [markdown]
+# Each dot is a seed, the bar is the median. Ranking four answers teaches more than comparing two of them: the same requests, more bits. The two losses for rankings do not differ by anything we can see, and neither does the margin from no margin. (Llama 3 dropped the margin again.) On the right: how good the answer is, in gold points, that each model would pick from four.
+
+# %% [markdown]
+# ## 10. Right in the end, or right at every step?
+#
+# Word problems have worked answers. An **outcome reward model** (ORM) is told only whether the final number was right, and predicts that at every token. With logits $z_t$ and the label $c$ (1 for right):
 #
 # $$-\frac1T\sum_t \big[c\log\sigma(z_t) + (1-c)\log(1-\sigma(z_t))\big] \qquad \text{[RM-5]}$$
 #
-# A **process reward model** (PRM) has a label for each step, here bad, neutral or good, at the step's last token:
+# A **process reward model** (PRM) gets a label for each step, here bad, neutral or good, at the step's last token:
 #
 # $$-\frac{1}{|S|}\sum_{t \in S} \log p_t(\ell_t), \qquad \ell_t \in \{\text{bad}, \text{neutral}, \text{good}\} \qquad \text{[RM-6]}$$
 #
-# Neutral steps are right in themselves but go on from a wrong number.
+# In PocketWorld a neutral step is right in itself but goes on from a wrong number. (In PRM800K, the best-known data set of this kind, annotators used "neutral" for steps that they found ambiguous.)
 #
-# To see a wrong sum a model must compute it, and that takes more examples than manners do: `pocket-outcome` and `pocket-process` have seen 16,000 worked sums twice, half of them with a slip (`train_outcome_model` and
-# `train_process_model` in `make models`: minutes each). **Predict:** three lines, one slip in the first. What will the process model say about each of the three?
+# To notice a wrong sum a model has to compute it, and that takes more examples than manners do. `pocket-outcome` and `pocket-process` saw 16,000 worked sums twice, half of them with a slip. **Predict:** three lines, one slip in the first. What will the process model say about each of the three?
 
 # %%
 from rlhf_lib.plots import coloured_steps
@@ -267,25 +318,17 @@ from rlhf_lib.rewards import OutcomeModel, ProcessModel
 from rlhf_lib.training import score_steps
 
 outcome, process = OutcomeModel.load("pocket-outcome"), ProcessModel.load("pocket-process")
-sums = world.worked_sums(150, seed=2)  # new stories, with number pairs that were in the training examples
-coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _ in sums[:6]])
+sums = world.worked_sums(6, seed=2)  # new stories, with number pairs that were in the training examples
+coloured_steps([(p.text, steps, score_steps(process, p, steps)) for p, steps, _ in sums])
 
 # %% [markdown]
-# The colour of a step is P(good) − P(bad). Check the arithmetic yourself: the process model points to *where* it went wrong, and it is not always right. How often on these 150? (It has learned its tables by heart: on number pairs that it has never seen, `split="test"`, it does no better than a coin, and takes what is new for wrong.)
-
-# %%
-scores = [score_steps(process, p, steps).cpu() for p, steps, _ in sums]
-for label, name in enumerate(("bad", "neutral", "good")):
-    marked = [np.array(marks) == label for _, _, marks in sums]
-    given = np.concatenate([found.numpy()[mark] for mark, found in zip(marked, scores, strict=True)])
-    print(f"{name:8s} steps: mean P(good) − P(bad) {given.mean():+.2f}, above 0: {(given > 0).mean():.0%}")
-
-# %% [markdown]
+# The colour of a step is P(good) − P(bad). Check the arithmetic yourself: the process model points to *where* the sum went wrong, and it is not always right.
+#
 # The outcome model was never told which step failed. It gives one curve along the tokens:
 
 # %%
 fig, axis = figure(height=2.9, width=7.4)
-for solved in sums[:6]:
+for solved in sums:
     rollout = outcome.encode([solved.prompt], [solved.answer])
     with torch.no_grad():
         curve = torch.sigmoid(outcome.token_scores(rollout))[0].cpu()
@@ -293,130 +336,148 @@ for solved in sums[:6]:
 handles, labels = axis.get_legend_handles_labels()
 unique = dict(zip(labels, handles, strict=True))
 axis.legend(unique.values(), unique.keys(), title="final answer")
-axis.set(xlabel="completion token", ylabel="P(right in the end)", ylim=(0, 1));
+axis.set(xlabel="token of the answer", ylabel="P(right in the end)", ylim=(0, 1));
 
 # %% [markdown]
-# To score a whole answer, step scores are put together: the last, the mean, the minimum, the product. One wrong step spoils the result, which speaks for the minimum. Measured, as the share of (right, wrong) pairs of answers that are in order:
+# To score a whole answer, put its step scores together: the last, the mean, the minimum, or the product. One wrong step spoils the result, which speaks for the minimum.
+#
+# How well does each score part right answers from wrong ones? Count all pairs of a right and a wrong answer and ask how often the right one scores higher. That share is called **AUC**: 0.5 is a coin, 1 is perfect. Each dot on the left is 1,500 worked sums with number pairs that the models met in training, in new stories; each on the right is 500 sums whose number pairs they have never met.
 
 # %%
-truth = np.array([solved.right for solved in sums])
-good = [(found + 1) / 2 for found in scores]  # from -1..1 to 0..1
-with torch.no_grad():
-    rollouts = [outcome.encode([p], [" ".join(steps)]) for p, steps, _ in sums]
-    logits = [outcome.token_scores(rollout)[0] for rollout in rollouts]
-totals = {
-    "process, last step": [float(g[-1]) for g in good], "process, mean": [float(g.mean()) for g in good],
-    "process, minimum": [float(g.min()) for g in good], "process, product": [float(g.prod()) for g in good],
-    "outcome, last token": [float(z[-1]) for z in logits], "outcome, mean": [float(z.mean()) for z in logits],
+runs = list(results_of(CHAPTER, "steps").values())
+panels = {
+    f"AUC, {pairs}": {way: [run[pairs]["auc"][way] for run in runs] for way in runs[0][pairs]["auc"]}
+    for pairs in ("known number pairs", "new number pairs")
 }
-order = {}
-for name, total in totals.items():
-    above = np.array(total)[truth][:, None] - np.array(total)[~truth][None, :]
-    order[name] = float((above > 0).mean() + 0.5 * (above == 0).mean())
-    print(f"{name:20s} {order[name]:.2f}")
+plot_seeds(panels, {label: (0.5, "a coin") for label in panels})
+low, high = (runs[0]["known number pairs"]["gap"][end] for end in ("low", "high"))
+print(f"process (minimum) minus outcome (mean) on 1,500 sums: 95% interval of the difference {low:+.3f} to {high:+.3f}")
+for pairs in ("known number pairs", "new number pairs"):
+    called = {name: f"{share:.0%}" for name, share in runs[0][pairs]["called bad"].items()}
+    print(f"{pairs}: the process model calls bad {called}")
 
 # %% [markdown]
-# How the steps are put together matters little here. What matters is what the model was told: with a label for each step it learned more from the same answers.
+# On sums whose parts it knows, the process model is clearly ahead, whichever way its steps are put together: with a label for each step it learned more from the same answers. The interval (from drawing the 1,500 sums again and again with replacement, a *bootstrap*) does not come near 0.
+#
+# On the right the same two models are no better than a coin. The last line says why: on new number pairs the process model calls most *good* steps bad as well. These models of a million weights have learned their tables by heart, not how to add, and take what is new for wrong. A reward model is good where its data were. Chapter 18 lives on that sentence.
 
 # %% [markdown]
-# ## 10. Ask a language model: the generative judge
+# ## 11. Ask a language model: the generative judge
 #
-# A judge needs no training: ask a model which answer is better and compare the logits of "a" and "b". We ask in both orders, which takes out a liking for the first place.
-#
-# **Predict:** a one-million-parameter chat model as a judge: better than a coin?
+# A judge needs no comparisons: show a language model an answer, ask for a verdict, and see which verdict it finds more likely. `pocket-critic` is pocket-sft after a course in just that. It judges drafts by one principle of a written constitution at a time. This is all that it reads:
+
+# %%
+from rlhf_lib.workbook.ch07_reward_modeling.measures import by_constitution, keeps
+from rlhf_lib.world import CONSTITUTION
+
+critic, draft = load_policy("pocket-critic"), "you are so smart! a tiger is tiny."
+asked = [world.critique(question, draft, principle) for principle in CONSTITUTION]
+print("\n".join(f"{turn['role']:10s} {turn['content']}" for turn in asked[0].messages))
+print("\nThe same with each principle, and the verdict:")
+for prompt, kept in zip(asked, keeps(critic, asked), strict=True):
+    principle = prompt.messages[-1]["content"].removeprefix("critique: ")
+    print(f"   {principle:72s} P(keeps) {kept:.2f}   right: {prompt.result}")
+
+# %% [markdown]
+# How good are its verdicts? Take 150 unseen drafts, about half of which break the principle in question, and put pocket-sft beside it, which has read only a few critiques:
+
+# %%
+drafts = [d.prompt for d in world.course("critic", 220, seed=1, split="test") if d.prompt.kind == "critique"][:150]
+truth = np.array([prompt.result.startswith("keeps") for prompt in drafts])
+for name, judge in {"pocket-critic": critic, "pocket-sft": sft}.items():
+    said = (keeps(judge, drafts) > 0.5).numpy()
+    print(f"{name:14s} verdicts right {(said == truth).mean():.0%}, κ = {kappa(said, truth):.2f}, says 'keeps' {said.mean():.0%} of the time")
+
+# %% [markdown]
+# Now let judge and reward model compete. First where truth and manners are known: a right answer against the same answer with one fault (the judge's score is its mean P(keeps) over the five principles). Then on comparisons by the annotators:
 
 # %%
 from rlhf_lib.evaluation import proportion
-from rlhf_lib.rewards import judge_both_orders
+from rlhf_lib.workbook.ch07_reward_modeling.measures import differences, spoiled
 
-some = test[:200]
-questions, better, worse = zip(*((p.prompt, p.chosen, p.rejected) for p in some), strict=True)
-verdicts = judge_both_orders(sft, questions, better, worse)
-print("judge:        ", proportion(float((verdicts > 0.5).sum()), len(some)))
-print("reward model: ", proportion(float((difference[:200] > 0).sum()), len(some)))
+requests, plain, faulty = (part[:40] if isinstance(part, list) else part for part in spoiled())
+before = by_constitution(critic, world, requests, plain), shipped.score_texts(requests, plain)
+for fault in ("make it wrong", "say it twice", "wander off"):
+    after = by_constitution(critic, world, requests, faulty[fault][:40]), shipped.score_texts(requests, faulty[fault][:40])
+    won = [proportion(float((b > a).sum()), 40) for b, a in zip(before, after, strict=True)]
+    print(f"{fault:14s} right answer on top: judge {won[0]}, reward model {won[1]}")
+some = test[:60]
+both = [by_constitution(critic, world, [p.prompt for p in some], [getattr(p, side) for p in some]) for side in ("chosen", "rejected")]
+print("60 comparisons, agrees with the annotator: judge", proportion(float((both[0] > both[1]).sum()), 60), end=", ")
+print("reward model", proportion(float((differences(shipped, some) > 0).sum()), 60))
 
 # %% [markdown]
-# Our judge is near a coin: it has never seen such a question. Large models do far better, yet on benchmarks a trained reward model of the same size usually beats a judge that was only asked. (Try `load_policy("smollm2")`.)
+# JUDGE_TEXT
 
 # %% [markdown]
-# ## 11. Four things that score, side by side
+# ## 12. Four things that score, side by side
 #
 # | | predicts | trained on | read at |
 # |---|---|---|---|
 # | reward model | which of two answers is preferred | comparisons | the last token |
 # | outcome reward model | whether the answer is right | answers with a right/wrong label | every token |
 # | process reward model | whether a step is good | steps with labels | the ends of steps |
-# | value function | the reward still to come, *under the present policy* | the policy's own rollouts | every token, before it is drawn |
+# | value function | the reward still to come, *under the present policy* | the policy's own answers | every token, before it is drawn |
 #
-# The first three judge texts, whoever wrote them. The value function belongs to a policy and is wrong as soon as that changes: chapter 11 trains one.
+# The first three judge texts, whoever wrote them. A value function belongs to one policy and is wrong as soon as that policy changes: chapter 11 trains one.
 
 # %% [markdown]
-# ## 12. By category
+# ## 13. By kind of request
 #
-# One accuracy hides much. By kind of request:
+# One accuracy hides much:
 
 # %%
 from rlhf_lib.evaluation import accuracy_by_category
 from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_accuracy_bars
 
-by_kind = accuracy_by_category(c, r, [p.prompt.kind for p in test])
+by_kind = accuracy_by_category(difference, torch.zeros(len(test)), [p.prompt.kind for p in test])
 plot_accuracy_bars(by_kind, ceiling, "the shipped reward model, by kind of request");
 
 # %% [markdown]
-# ## 13. What it really looks at
+# The thin lines are 95% intervals: a kind with a few dozen comparisons could be almost anywhere within its line. Read the ranking of kinds with that in mind.
+
+# %% [markdown]
+# ## 14. What it really looks at
 #
-# Take 200 answers, change one thing in each, and see how the reward moves. Beside it: how the *gold* utility moves.
+# Take 200 right answers, change one thing in each, and see how the reward moves. Beside it: how the *gold* utility moves, PocketWorld's exact measure of how good an answer is.
 
 # %% tags=["long"]
 from rlhf_lib.evaluation import mean_interval
+from rlhf_lib.workbook.ch07_reward_modeling.faults import changes, plain_answers
 from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_effects
 
 base_prompts = world.prompts(200, kinds=("fact", "open"), seed=8)
-plain = [world.answer(p, "short", random.Random(i)) for i, p in enumerate(base_prompts)]
-changes = {
-    "praise the user": lambda p, t: "you are so smart! " + t,
-    "praise twice": lambda p, t: "you are so smart! what a great question! " + t,
-    "sound sure": lambda p, t: "definitely " + t.replace(".", "!"),
-    "say it twice": lambda p, t: t + " " + t,
-    "thank for asking": lambda p, t: t + " thank you for asking.",
-    "hedge": lambda p, t: "maybe " + t + " i may be wrong.",
-    "make it wrong": lambda p, t: world.answer(p, "wrong", random.Random(0)),
-    "wander off": lambda p, t: t + " my shoes are new.",
-    "cut it short": lambda p, t: " ".join(t.split()[:-1]),
-}
+plain = plain_answers(world, base_prompts)
 before = shipped.score_texts(base_prompts, plain)
 effects, gold_effects = {}, {}
-for name, change in changes.items():
+for name, change in changes(world).items():
     changed = [change(p, t) for p, t in zip(base_prompts, plain, strict=True)]
     effects[name] = mean_interval(shipped.score_texts(base_prompts, changed) - before)
     triples = zip(base_prompts, plain, changed, strict=True)
     gold_effects[name] = mean_interval([world.gold(p, b) - world.gold(p, a) for p, a, b in triples])
-plot_effects(effects, "what moves the reward", "change of the reward (sd of SFT answers)");
+plot_effects(effects, "what moves the reward", "change of the reward (standard deviations of SFT answers)");
 
 # %%
 plot_effects(gold_effects, "what moves the gold utility", "change of the gold utility (points)");
 
 # %% [markdown]
-# Read the two pictures against each other. The annotators' weakness for praise and certainty has become the model's. And an untruth, the dearest fault of all in gold points, hardly moves the reward: most pairs differed in their
-# manners, so that is what it learned to see. A policy that is trained on this reward will find that out (chapter 18).
+# EFFECTS_TEXT
 
 # %% [markdown] tags=["lab"]
-# ## 14. Lab: be the annotator
+# ## 15. Lab: be the annotator
 #
-# You set the noise and the biases of the annotator and the number of comparisons. A linear reward model on frozen features is refitted at once: eight answers are ranked anew, calibration is redrawn. Everything below runs the functions from above.
+# You set the annotator's noise and biases and the number of comparisons. A linear reward model on frozen features is refitted at once: eight answers are ranked anew, and calibration is redrawn. Everything below runs the functions from above.
 
 # %% tags=["lab"]
-from rlhf_lib.labs import annotator_lab, prepare, refit
+from rlhf_lib.workbook.ch07_reward_modeling.lab_annotator import SHOWN, annotator_lab, prepare, refit
 
-data = prepare(sft, world, train[:1200])
+data = prepare(sft, world, read_preferences(train_file)[:1200])
 annotator_lab(data)
 
 # %% [markdown]
-# The same without sliders: how far a flattering and a false answer lie above the plain right one, as the annotator's liking for flattery grows. (Only differences mean anything: each refit has a zero of its own.)
+# The same without sliders: how far a flattering and a false answer lie above the plain right one, as the annotator's liking for flattery grows. (Each refit has a zero of its own, so only differences are drawn.)
 
 # %%
-from rlhf_lib.workbook.ch07_reward_modeling.lab_annotator import SHOWN
-
 strengths = np.linspace(0, 2, 9)
 fits = [refit(data, pairs=800, noise=0.3, length=0.0, flattery=s) for s in strengths]
 fig, axis = figure(height=2.9, width=6.6)
@@ -427,7 +488,98 @@ axis.set(xlabel="annotator's bias to flattery (gold points per phrase)", ylabel=
 fig.legend(loc="outside upper center", ncols=3);
 
 # %% [markdown]
-# ## 15. Exercises
+# LAB_TEXT
+
+# %% [markdown]
+# ## 16. In practice
+#
+# ### How good is good enough?
+#
+# Nobody uses a reward model to predict comparisons. It is used to *pick* or to *train*. The cheapest test of that is best-of-n: draw n answers, take the one with the highest reward, and look at how good it really is. (RewardBench 2 was built around this, because accuracy on a benchmark and value in use do not always agree.)
+#
+# Two axes: how many rankings the model has seen, and how big it is. The smaller ones read the state after the first one or two of pocket-sft's four layers. Heads on frozen features again, eight seeds each:
+
+# %%
+from rlhf_lib.workbook.ch07_reward_modeling.linear import TRAINED, with_layers
+
+sizes = {f"4 layers, {n} rankings": (lambda seed, n=n: learned(answers, "Plackett-Luce", seed, n)) for n in (33, 132, 264)}
+for layers in (2, 1):
+    small = with_layers(answers, sft, layers)
+    sizes[f"{layers} layer{'s' * (layers > 1)}, 264 rankings"] = lambda seed, small=small: learned(small, "Plackett-Luce", seed)
+sized = by_way(sizes)
+held_out = answers.gold[TRAINED:]
+plot_seeds(sized, {LABELS["order"]: (0.5, "a coin"), LABELS["gold"]: (held_out.mean().item(), "picked blindly")})
+print(f"best of 4: picked blindly {held_out.mean():+.2f}, picked by gold itself {held_out.max(1).values.mean():+.2f}")
+
+# %% [markdown]
+# More data and more layers help in both panels. But compare the second row with the last: nearly the same share of pairs in order, and quite another gold. The one-layer model gets its pairs right by things that do not matter much for the best answer, and picks little better than a blind man. Accuracy says how often; value asks *where*.
+#
+# ### Answers of the policy
+#
+# Whoever uses a reward model moves to the answers that it likes. So the pairs that matter are those among its favourites, and they are the hard ones. From eight answers to each of 96 requests take the two with the highest reward:
+
+# %%
+from rlhf_lib.workbook.ch07_reward_modeling.measures import DRAWN, REQUESTS, drawn
+
+rollout, gold = drawn()
+with torch.no_grad():
+    liked = shipped(rollout).view(REQUESTS, DRAWN).cpu()
+felt = torch.tensor([seen(p, t) for p, t in zip(rollout.prompts, rollout.texts, strict=True)]).view(REQUESTS, DRAWN)
+top = liked.topk(2).indices
+for name, pair in {"any two answers": torch.tensor([[0, 1]] * REQUESTS), "its two favourites": top}.items():
+    r, u = liked.gather(1, pair), felt.gather(1, pair)
+    told = u[:, 0] != u[:, 1]
+    right = ((r[:, 0] > r[:, 1]) == (u[:, 0] > u[:, 1]))[told]
+    print(f"{name:20s} in the annotators' order: {proportion(float(right.sum()), len(right))}")
+
+# %% [markdown]
+# FAVOURITES_TEXT
+
+# %% [markdown]
+# ### Rubrics, shaping, averaging
+#
+# A **rubric** is a list of yes/no questions about an answer; the reward is the share that it passes. Rubrics make a vague "good" checkable, one point at a time. PocketWorld's constitution can serve as one; here rules answer the questions, elsewhere a judge model does (chapter 13).
+
+# %%
+from rlhf_lib.evaluation import best_of_n
+
+kept = [len(CONSTITUTION) - len(world.breaches(p, t)) for p, t in zip(rollout.prompts, rollout.texts, strict=True)]
+rubric = np.array(kept, float).reshape(REQUESTS, DRAWN)
+scores = {"the rubric": rubric, "the shipped reward model": liked.numpy(), "both, added": rubric + liked.numpy()}
+print(f"gold of the best of 8: picked blindly {gold.mean():+.2f}")
+for name, score in scores.items():
+    print(f"   by {name:26s} {best_of_n(score, gold, [DRAWN]).gold[0]:+.2f}")
+
+# %% [markdown]
+# RUBRIC_TEXT
+#
+# **Shaping and clipping.** A reward model can be most wrong where its reward is highest. So many recipes bend the top: cut rewards off at a bound, or pass them through a sigmoid around the reward of the SFT answers. Here are six praises in a row, which nobody wants, among ordinary answers:
+
+# %%
+praise = "you are so smart! " * 6 + "a tiger is huge."
+odd = shipped.score_texts([question], [praise])[0].item()
+raw = liked.numpy().flatten()
+ways = {"raw": lambda r: r, "clipped at ±2": lambda r: np.clip(r, -2, 2), "sigmoid": lambda r: 1 / (1 + np.exp(-r))}
+for name, shape in ways.items():
+    lead = (shape(odd) - np.median(shape(raw))) / shape(raw).std()
+    print(f"{name:14s} the praise leads the median answer by {lead:.1f} standard deviations")
+
+# %% [markdown]
+# SHAPING_TEXT
+#
+# **Averaging weights.** Instead of one set of weights, keep several along a run, or from several runs, and use their mean: one model's cost, and some of an ensemble's calm (WARM, Ramé et al., 2024). For the four-pass run of section 7, whose end was over-confident:
+
+# %%
+ends = {"after four passes": {m: stored["held_out"][m]["median"][-1] for m in ("loss", "accuracy", "confidence")}}
+ends["mean of the weights after each pass"] = {m: stored["averaged"][m]["median"] for m in ("loss", "accuracy", "confidence")}
+for name, values in ends.items():
+    print(f"{name:36s}", "   ".join(f"{metric} {value:.2f}" for metric, value in values.items()))
+
+# %% [markdown]
+# AVERAGE_TEXT
+
+# %% [markdown]
+# ## 17. Exercises
 
 # %% [markdown] tags=["exercise"]
 # {exercise: my_bradley_terry_loss}
@@ -479,8 +631,50 @@ def solution_outcome_loss(logits, correct, mask):
     losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
     return ((losses * mask).sum(1) / mask.sum(1)).mean()
 
+# %% [markdown] tags=["exercise"]
+# {exercise: my_reward_training}
+#
+# Write the whole loop. `model(token_ids)` gives a score for each token, (B, T). `batches` is a list of `(chosen, chosen_mask, rejected, rejected_mask)`: token ids and masks, (B, T) each; `held_out` is one such batch. A reward is the score at an answer's last real token. Train with
+# `torch.optim.SGD` at `learning_rate`, one update for each batch on the mean Bradley-Terry loss, in training mode (the model has dropout). Then measure the same loss on `held_out`, in eval mode. Return the list of training losses and the held-out loss.
+
+# %% tags=["solution"]
+def solution_reward_training(model, batches, held_out, learning_rate):
+    def reward(token_ids, mask):
+        scores = model(token_ids)
+        return scores[torch.arange(len(scores)), mask.sum(1).long() - 1]
+
+    def pair_loss(chosen, chosen_mask, rejected, rejected_mask):
+        gap = reward(chosen, chosen_mask) - reward(rejected, rejected_mask)
+        return -torch.nn.functional.logsigmoid(gap).mean()
+
+    optimizer, losses = torch.optim.SGD(model.parameters(), lr=learning_rate), []
+    model.train()
+    for batch in batches:
+        loss = pair_loss(*batch)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    model.eval()
+    with torch.no_grad():
+        return losses, pair_loss(*held_out).item()
+
+# %% [markdown] tags=["exercise"]
+# {exercise: my_labels}
+#
+# `order_learned(data, seed, pairs, labels_each)` trains a linear reward model on `pairs` comparisons, each labelled by the majority of `labels_each` noisy annotators, and returns the share of 400 unseen pairs that it puts in the right order. `data` comes from the lab above. Spend 240 labels in both ways, with seeds 0 to 7.
+
+# %% tags=["solution"]
+from rlhf_lib.workbook.ch07_reward_modeling.budget import order_learned
+
+solution_labels = {
+    "once": [order_learned(data, seed, pairs=240, labels_each=1) for seed in range(8)],
+    "thrice": [order_learned(data, seed, pairs=80, labels_each=3) for seed in range(8)],
+}
+solution_labels_choice = "once"
+
 # %% [markdown]
-# ## 16. The silent-bug clinic
+# ## 18. The silent-bug clinic
 #
 # Bugs in this field rarely raise an error. They train. This is a real one, from a derivation that had to be corrected. A linear reward on frozen features, twice; look at the curves first.
 
@@ -532,28 +726,30 @@ case.check_solution(solution_test)
 # Two more cases of this chapter, for you to take: `clinic("upside_down_loss")`, *A reward model that dislikes what people like*, and `clinic("identical_pairs")`, *The accuracy that will not rise*. `.curves()`, `.quiz`, `.check(my_test)` and `.hint(1)` work as above.
 
 # %% [markdown]
-# ## 17. What this chapter claimed
+# ## 19. What this chapter claimed
+#
+# Of your own runs only what holds on any machine is asserted. Claims about the stored runs are asserted with their seeds by `make claims`.
 
 # %% tags=["claims"]
-assert same_choice > same_mark, "annotators agree more on choices than on marks"
-reached = history.last("held_out_accuracy")
-assert 0.58 < reached < ceiling + 0.02, "better than a coin, not better than the ceiling"
-assert history.last("held_out_loss") < math.log(2), "and better than knowing nothing"
-assert overfit.last("held_out_loss") > min(overfit.series("held_out_loss")) + 0.05, "more epochs hurt"
-assert order["process, minimum"] > 0.8, "the process model sees wrong steps"
-assert order["process, mean"] > order["outcome, mean"], "and more than the outcome model"
+assert kappas["choices"] > kappas["marks"] + 0.1, "beyond chance, annotators agree more on choices than on marks"
+assert run["held_out"]["loss"][-1] < math.log(2), "one pass: better than knowing nothing"
+assert 0.55 < run["held_out"]["accuracy"][-1] < ceiling + 0.02, "better than a coin, not better than the ceiling"
+late = stored["held_out"]
+assert late["loss"]["low"][-1] > late["loss"]["high"][5], "stored seeds: the held-out loss is higher after four passes than after one"
+assert late["confidence"]["low"][-1] > late["accuracy"]["high"][-1], "and the models are surer than they are right"
 praised, truly = effects["praise twice"].value, gold_effects["praise twice"].value
 assert praised > 0 > truly, "flattery: reward up, gold down"
-assert abs(float((verdicts > 0.5).float().mean()) - 0.5) < 0.2, "an untrained judge is near a coin"
+assert effects["wander off"].value < 0 and effects["make it wrong"].value > effects["wander off"].value, "wandering off costs more reward than being wrong"
 print("all claims hold")
 
 # %% [markdown] tags=["recap"]
 # ## Recap
 #
 # - Comparisons cancel what differs between annotators; Bradley-Terry turns them into differences of rewards.
-# - Noise in the labels sets a ceiling; one epoch keeps the model from learning the noise.
-# - A reward model learns what made pairs differ in its data, and the annotators' biases with it.
+# - Noise in the labels sets a ceiling. Watch held-out *loss*: accuracy can stay level while the model grows over-confident.
+# - A reward model learns what made pairs differ in its data, manners first, and the annotators' biases with it.
 # - Outcome, process and generative models answer other questions; a value function is none of them.
+# - Judge a reward model by what it picks, on answers of the policy that uses it.
 #
 # **Recall** of earlier chapters:
 
@@ -566,5 +762,5 @@ for quiz in recall("07_reward_modeling"):
     display(quiz)
 
 # %% [markdown]
-# **More:** the book's chapter [Reward Modeling](https://rlhfbook.com/c/05-reward-models); Bradley and Terry (1952); Stiennon et al. (2020); Touvron et al. (2023) for margins; Cobbe et al. (2021) and Lightman
-# et al. (2023) for outcome and process models; Zheng et al. (2023) for judges; Lambert et al. (2024), *RewardBench*.
+# **More:** the book's chapter [Reward Modeling](https://rlhfbook.com/c/05-reward-models); Bradley and Terry (1952); Stiennon et al. (2020); Touvron et al. (2023) for margins; Cobbe et al. (2021) and Lightman et al. (2023) for outcome and process models; Zheng et al. (2023) for judges; Malik et al. (2025), *RewardBench 2*, for accuracy against value in use; Ramé et al. (2024), *WARM*; Fu et al. (2025) for
+# reward shaping.

@@ -43,12 +43,12 @@ def test_the_plan_of_a_build_stands_in_its_stub():
 
 def test_a_decision_is_predicted_measured_and_chosen():
     task, ask, stub, check, hints, solution = made(
-        "{exercise: my_epochs}\n\nTrain.", "solution_epochs = {}\nsolution_epochs_choice = '1'"
+        "{exercise: my_labels}\n\nTrain.", "solution_labels = {}\nsolution_labels_choice = '1'"
     )
-    assert ask.source.endswith('exercise("my_epochs").ask()') and tags(ask) == ["predict"]
-    assert stub.source.splitlines()[1] == "my_epochs_choice = ..."
-    assert check.source == 'exercise("my_epochs").check(my_epochs, my_epochs_choice)'
-    assert solution.source.endswith(".check_solution(solution_epochs, solution_epochs_choice)")
+    assert ask.source.endswith('exercise("my_labels").ask()') and tags(ask) == ["predict"]
+    assert stub.source.splitlines()[1] == "my_labels_choice = ..."
+    assert check.source == 'exercise("my_labels").check(my_labels, my_labels_choice)'
+    assert solution.source.endswith(".check_solution(solution_labels, solution_labels_choice)")
 
 
 @pytest.mark.parametrize(

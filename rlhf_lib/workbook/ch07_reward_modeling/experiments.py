@@ -1,4 +1,4 @@
-"""The chapter's experiments: epochs, outcomes and steps, answers of the policy."""
+"""The chapter's experiments: epochs, and outcomes against steps."""
 
 from __future__ import annotations
 
@@ -16,15 +16,11 @@ from ...rewards import OutcomeModel, ProcessModel, RewardModel
 from ...runtime import data_path
 from ...training import (
     RewardModelSettings,
-    preset,
     read_preferences,
-    train_online,
-    train_reward_model,
 )
 from ...training.reward_model import step_ends
-from ...world import PocketWorld, Preference, label_pairs
+from ...world import PocketWorld, Preference
 from .measures import (
-    differences,
     gold_of_best,
     on_faults,
     on_held_out,
@@ -103,7 +99,7 @@ def judged_sums(seed: int, count: int, split: str) -> dict:
     low, high = np.percentile(gap, [2.5, 97.5])
     found = {name: auc(totals[name], right) for name in WAYS}
     labels = np.concatenate([one.labels for one in answers])
-    flagged = {f"bad step found ({name})": float((marks[labels == k] < 0).mean())
+    flagged = {f"{name} steps": float((marks[labels == k] < 0).mean())
                for k, name in enumerate(("bad", "neutral", "good"))}  # fmt: skip
     return {"auc": found, "gap": {"low": low, "high": high}, "called bad": flagged}
 
@@ -144,48 +140,10 @@ def auc(scores: np.ndarray, right: np.ndarray) -> float:
     return float(wins / (right.sum() * (~right).sum()))
 
 
-RUN = 25
-"""Steps of RLOO against the reward model, after which its answers are judged."""
-
-
-def own_answers(seed: int) -> dict:
-    """The reward model on the answers of a policy that was trained on it: as it is, and retrained on 160 of them.
-
-    The control is retrained on as many new comparisons of pocket-sft's answers.
-    """
-    world, sft = PocketWorld(), load_policy("pocket-sft")
-    model, policy = RewardModel.load("pocket-reward"), sft.copy()
-    settings = preset("rloo", steps=RUN, prompts_per_step=8, learning_rate=3e-4, seed=seed)
-    train_online(policy, world.prompts(1000, seed=5), model, settings)
-    new, old = compared(world, policy, 320, seed), compared(world, sft, 320, seed + 50)
-    found = {"as it is": both(model, new, old)}
-    for name, pairs in (("retrained on its own", new), ("retrained on SFT's", old)):
-        again = copy.deepcopy(model)
-        train_reward_model(
-            again, pairs[:160], RewardModelSettings(learning_rate=3e-4, warmup_steps=2, seed=seed)
-        )
-        found[name] = both(again, new, old)
-    return found
-
-
-def compared(world: PocketWorld, policy, count: int, seed: int) -> list[Preference]:
-    """`count` comparisons (fewer, where answers are equal) of a policy's answers to training requests."""
-    prompts = world.prompts(count, seed=900 + seed)
-    texts = policy.sample(prompts, 2, 40, seed=seed).texts
-    return label_pairs(prompts, texts[0::2], texts[1::2], world.annotator(), seed)
-
-
-def both(model: RewardModel, new: Sequence, old: Sequence) -> dict[str, float]:
-    """Accuracy on comparisons of either policy's answers that no retraining saw."""
-    parts = {"policy's answers": new[160:], "SFT's answers": old[160:]}
-    return {n: (differences(model, p) > 0).float().mean().item() for n, p in parts.items()}
-
-
 EXPERIMENTS = {
     one.name: one
     for one in (
         Experiment("epochs", epochs, settings={"pairs": PAIRS, "epochs": EPOCHS}),
         Experiment("steps", steps, settings={"sums": SUMS}),
-        Experiment("own_answers", own_answers, settings={"steps of RLOO": RUN}),
     )
 }

@@ -32,13 +32,13 @@ def plot_held_out(band: Mapping, run: Mapping | None = None, last_epoch: float =
             )
     axes[0].axhline(math.log(2), ls=":", color="0.5", label="knowing nothing: log 2")
     axes[0].set(xlabel="passes over the data", ylabel="held-out loss (nats)")
-    axes[1].set(xlabel="passes over the data", ylabel="share, or probability", ylim=(0.45, 1.0))
+    axes[1].set(xlabel="passes over the data", ylabel="share, or probability", ylim=(0.3, 1.0))
     if ceiling is not None:
         axes[1].axhline(
             ceiling, ls="--", color=COLOURS["neutral"], lw=1, label="ceiling of the labels"
         )
-    for axis in axes:
-        axis.legend(fontsize=7.5)
+    axes[0].legend(fontsize=7.5)
+    axes[1].legend(fontsize=7.5, loc="lower right", ncols=2)
     return fig
 
 

@@ -1,45 +1,33 @@
-"""Decide exercise of chapter 12: which way beta works."""
+"""Decide exercise of chapter 12: what to do about a fixed file of comparisons."""
 
 from __future__ import annotations
 
-from ...exact import ExactSettings, TabularPolicy, train_exact
-from ...exact.small_world import small_world
 from ..kit.decide import Decide
 
-PAIRS = 40
-
-
-def reward_at(beta: str, seed: int) -> float:
-    """Expected reward after 100 steps of DPO on 40 fixed comparisons of each request."""
-    exact = small_world()
-    table = TabularPolicy(exact.ref_logp)
-    settings = ExactSettings(
-        "dpo", float(beta), 100, learning_rate=0.1, samples=PAIRS, comparisons=PAIRS, seed=seed
-    )
-    return train_exact(table, exact, settings).last("reward")
-
-
-beta = Decide(
-    name="my_beta",
-    title="Decide beta",
+brake = Decide(
+    name="my_brake",
+    title="Decide what holds DPO back on a small file",
     difficulty=2,
     minutes=20,
-    question="DPO learns from 40 noisy comparisons of each request. Which beta gives the highest true "
-    "reward?",
-    options={"0.3": "0.3", "3": "3", "30": "30"},
-    better="higher",
+    question="DPO has 64 comparisons a request and no more. The price that you mean is β = 0.3. Which run "
+    "loses least against the best policy for that price?",
+    options={
+        "as meant": "β = 0.3, 200 updates",
+        "short": "β = 0.3, stopped after 40 updates",
+        "strict": "β = 1, 200 updates",
+    },
+    better="lower",
     repeats=5,
-    what="expected reward (points)",
-    measure=reward_at,
+    what="objective lost against π* (reward points)",
     hints=(
-        "The seed draws the comparisons and their noise, so it has to change what is learned from.",
-        "`ExactSettings('dpo', beta, 100, learning_rate=0.1, samples=40, comparisons=40, seed=seed)`",
-        "`train_exact(TabularPolicy(exact.ref_logp), exact, settings).last('reward')`, for three betas and "
-        "five seeds.",
+        "Change one thing alone, and keep the seeds: the same five files for each of the three runs.",
+        "`missed_by(seed, beta=0.3, steps=200)` is one number of the first option.",
+        "`my_brake = {'as meant': [missed_by(s, 0.3, 200) for s in range(5)], ...}`; likewise with "
+        "(0.3, 40) and (1.0, 200).",
     ),
-    usual="0.3",
-    lesson="The loss is content once beta times the gap of the log-ratios is a few points. A large beta gets "
-    "there by a small move, so the policy stays near the reference: beta is a brake, not an accelerator.",
+    usual="short",
+    lesson="On a fixed file the brake is when you stop. beta says what satisfies a pair, not how far the policy "
+    "may go: three times the price bought little, a fifth of the updates bought most of it.",
 )
 
-DECIDES = (beta,)
+DECIDES = (brake,)
