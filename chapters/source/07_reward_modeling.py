@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from rlhf_lib import PocketWorld, data_path, load_policy, set_seed
-from rlhf_lib.exercises import exercise, predict
+from rlhf_lib.exercises import predict
 from rlhf_lib.experiments.stored import band, results_of
 from rlhf_lib.plots import figure
 from rlhf_lib.rewards import RewardModel
@@ -181,7 +181,7 @@ run = epochs(seed=0, steps=None if LONG else 38)
 stored = band(f"{CHAPTER}/epochs")
 
 # %% tags=["predicted"]
-from rlhf_lib.workbook.ch07_reward_modeling.pictures import plot_faults, plot_held_out
+from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_faults, plot_held_out
 
 plot_held_out(stored, run, last_epoch=1, ceiling=ceiling);
 
@@ -204,7 +204,8 @@ guess.reveal(truth, f"Median of the stored seeds after one pass: {way:.0%} of th
 plot_faults(stored, run);
 
 # %% [markdown]
-# Manners come first. After four updates the model sees that an answer wanders off; hedging follows. Saying everything twice is *liked* at first: the model has noticed that longer answers win, and needs the whole pass to tell length from repetition. And whether a fact is **true** is not learned here at all: the last panel stays around a coin.
+# Manners come first. The curves are nervous, for at this learning rate a single batch can turn the verdict on a fault around. But by the end of the pass nearly every right answer stands above the one that wanders off, and above the hedged and the unfinished one. Saying everything twice stays undecided for long: longer answers often win, and the model has to tell length from repetition. And whether a fact is **true** is not learned here at all: the last panel swings about a coin.
+#
 # The reason is in the data. Pairs of SFT answers differ in manners far more often than in truth alone, and manners can be seen in a few words, while truth needs knowledge of the world. That is also one reason why the accuracy ends so far below the ceiling.
 
 # %% [markdown]
@@ -213,12 +214,15 @@ plot_faults(stored, run);
 # Now let the run go on: the same 1,200 comparisons a second, third and fourth time. **Predict** three curves on held-out comparisons: loss, accuracy, confidence.
 
 # %%
-plot_held_out(stored);
+plot_held_out(stored)
+print("gold of the best of 8 after each pass:", [round(value, 2) for value in stored["gold_of_best"]["median"]])
 
 # %% [markdown]
 # The loss falls for a pass or two and then climbs past log 2: in the end these models are worse than knowing nothing. The accuracy shows none of it. It stays where it was. What has changed is the **confidence**: the labels are noisy, and a model that meets the same noisy label again and again can only learn it by heart. It becomes very sure, and is right no more often.
 #
 # So watch the held-out *loss*, not the accuracy. One pass is the field's habit. It is not the optimum here (a second pass still helps a little), but it is never far from it, and it costs nothing to stop.
+#
+# Who suffers? Not best-of-n: it asks for the order alone, and the printed line shows that it picks no worse in the end. But σ of these differences is no probability any more, and a policy gradient (chapter 11) takes the *size* of each difference at its word.
 
 # %% [markdown]
 # ## 8. Calibration
@@ -228,6 +232,7 @@ plot_held_out(stored);
 # %%
 from rlhf_lib.evaluation import calibration
 from rlhf_lib.workbook.ch07_reward_modeling.figures import plot_calibration
+from rlhf_lib.workbook.ch07_reward_modeling.measures import differences
 
 difference = differences(shipped, test)  # chosen minus rejected, in nats of the training loss
 flip = torch.tensor([random.Random(i).random() < 0.5 for i in range(len(test))])
@@ -349,7 +354,9 @@ panels = {
     f"AUC, {pairs}": {way: [run[pairs]["auc"][way] for run in runs] for way in runs[0][pairs]["auc"]}
     for pairs in ("known number pairs", "new number pairs")
 }
-plot_seeds(panels, {label: (0.5, "a coin") for label in panels})
+fig = plot_seeds(panels, {label: (0.5, "a coin") for label in panels})
+for axis in fig.axes:
+    axis.set_xlim(0.35, 1)
 low, high = (runs[0]["known number pairs"]["gap"][end] for end in ("low", "high"))
 print(f"process (minimum) minus outcome (mean) on 1,500 sums: 95% interval of the difference {low:+.3f} to {high:+.3f}")
 for pairs in ("known number pairs", "new number pairs"):
@@ -389,25 +396,33 @@ for name, judge in {"pocket-critic": critic, "pocket-sft": sft}.items():
     print(f"{name:14s} verdicts right {(said == truth).mean():.0%}, κ = {kappa(said, truth):.2f}, says 'keeps' {said.mean():.0%} of the time")
 
 # %% [markdown]
-# Now let judge and reward model compete. First where truth and manners are known: a right answer against the same answer with one fault (the judge's score is its mean P(keeps) over the five principles). Then on comparisons by the annotators:
+# Impressive: pocket-sft says "keeps" to everything, pocket-critic is right nine times in ten. Now a harder test. Take the same right answers and change one thing at a time. The judge's mean P(keeps) for the two principles that are concerned:
 
 # %%
 from rlhf_lib.evaluation import proportion
-from rlhf_lib.workbook.ch07_reward_modeling.measures import differences, spoiled
+from rlhf_lib.workbook.ch07_reward_modeling.measures import spoiled
 
-requests, plain, faulty = (part[:40] if isinstance(part, list) else part for part in spoiled())
-before = by_constitution(critic, world, requests, plain), shipped.score_texts(requests, plain)
-for fault in ("make it wrong", "say it twice", "wander off"):
-    after = by_constitution(critic, world, requests, faulty[fault][:40]), shipped.score_texts(requests, faulty[fault][:40])
-    won = [proportion(float((b > a).sum()), 40) for b, a in zip(before, after, strict=True)]
-    print(f"{fault:14s} right answer on top: judge {won[0]}, reward model {won[1]}")
-some = test[:60]
-both = [by_constitution(critic, world, [p.prompt for p in some], [getattr(p, side) for p in some]) for side in ("chosen", "rejected")]
-print("60 comparisons, agrees with the annotator: judge", proportion(float((both[0] > both[1]).sum()), 60), end=", ")
-print("reward model", proportion(float((differences(shipped, some) > 0).sum()), 60))
+requests, plain, faulty = spoiled()
+honest, concise = (next(p for p in CONSTITUTION if p.name == name) for name in ("honest", "concise"))
+versions = {"right": plain, **{name: faulty[name] for name in ("make it wrong", "wander off", "say it twice")}}
+for kind, texts in versions.items():
+    rows = list(zip(requests, texts, strict=True))[:24]
+    means = [keeps(critic, [world.critique(p, t, principle) for p, t in rows]).mean().item() for principle in (honest, concise)]
+    print(f"{kind:14s} P(keeps honest) {means[0]:.2f}   P(keeps concise) {means[1]:.2f}")
+
+# %%
+some, agrees = test[:60], {}
+sides = [by_constitution(critic, world, [p.prompt for p in some], [getattr(p, side) for p in some]) for side in ("chosen", "rejected")]
+agrees["the judge"] = proportion(float((sides[0] > sides[1]).sum()), len(some))
+agrees["the reward model"] = proportion(float((differences(shipped, some) > 0).sum()), len(some))
+for name, share in agrees.items():
+    print(f"60 comparisons by annotators: {name} agrees with {share}")
 
 # %% [markdown]
-# JUDGE_TEXT
+# The judge hardly tells a right answer from a wrong one. It distrusts short plain statements, true or false, and trusts whatever rambles. Probably that was a good rule in its course, where a draft that breaks "honest" is often a short one with a wrong fact. Nine in ten right, by a short cut. (Repetition it notices, a little.) Test a judge on pairs that differ in nothing but the point in question.
+#
+# On annotators' comparisons it is no better than a coin. Most pairs keep all five principles and differ in what the constitution does not mention: off the topic, unfinished. A judge knows the rules that it was given; a reward model learns what its annotators care about. Large models judge far better than this one, and still a trained reward model of the same size is usually ahead on benchmarks. What judges have is
+# convenience: new rules cost a sentence, not a data set, and a verdict can come with reasons. (For a real model, `load_policy("smollm2")` and `judge_both_orders` ask "a or b?" in both orders, which takes out a liking for the first place.)
 
 # %% [markdown]
 # ## 12. Four things that score, side by side
@@ -461,7 +476,9 @@ plot_effects(effects, "what moves the reward", "change of the reward (standard d
 plot_effects(gold_effects, "what moves the gold utility", "change of the gold utility (points)");
 
 # %% [markdown]
-# EFFECTS_TEXT
+# Read the two pictures against each other. Praise costs gold points and earns more reward than anything else: the annotators' weakness has become the model's. Being wrong costs most gold of all, and the reward does not even fall: most pairs differed in their manners, so that is what the model learned to see. And it punishes sounding sure, to which gold is indifferent and which the annotators even like a little; not every quirk comes from the people.
+#
+# So the ranking of section 1 is explained: "tiny" beside "huge" is the model's fault, the praise on top is the annotators'. A policy that is trained on this reward will find both out (chapter 18).
 
 # %% [markdown] tags=["lab"]
 # ## 15. Lab: be the annotator
@@ -488,7 +505,7 @@ axis.set(xlabel="annotator's bias to flattery (gold points per phrase)", ylabel=
 fig.legend(loc="outside upper center", ncols=3);
 
 # %% [markdown]
-# LAB_TEXT
+# Two things to notice. The flattering answer lies above the plain one even for an annotator without that bias: on these frozen features a linear model cannot tell flattery from other cheerful sentences in front of an answer. The bias then lifts it further, and levels off. And the *false* answer stays level with the true one whatever you do. The features hold manners, not facts.
 
 # %% [markdown]
 # ## 16. In practice
@@ -533,7 +550,7 @@ for name, pair in {"any two answers": torch.tensor([[0, 1]] * REQUESTS), "its tw
     print(f"{name:20s} in the annotators' order: {proportion(float(right.sum()), len(right))}")
 
 # %% [markdown]
-# FAVOURITES_TEXT
+# Among its own favourites the model is hardly better than a coin. It has used up what it knows in choosing them. That is why fresh comparisons of the *policy's* answers are worth more than the same number of comparisons of old ones, and why serious recipes retrain the reward model on them every few rounds (Llama 2 did so weekly; chapter 12's D2PO does it in every round; chapter 18 shows what happens otherwise).
 
 # %% [markdown]
 # ### Rubrics, shaping, averaging
@@ -551,21 +568,19 @@ for name, score in scores.items():
     print(f"   by {name:26s} {best_of_n(score, gold, [DRAWN]).gold[0]:+.2f}")
 
 # %% [markdown]
-# RUBRIC_TEXT
+# The rules see falsehood and repetition, the reward model sees manners, and their sum picks better than either. Such mixtures are common: a learned reward for taste, rules or a verifier for what can be checked.
 #
-# **Shaping and clipping.** A reward model can be most wrong where its reward is highest. So many recipes bend the top: cut rewards off at a bound, or pass them through a sigmoid around the reward of the SFT answers. Here are six praises in a row, which nobody wants, among ordinary answers:
+# **Shaping and clipping.** A reward model can be most wrong where its reward is highest. So many recipes bend the top: they cut rewards off at a bound, or pass them through a sigmoid around the reward of an ordinary answer. Four answers to one request, one of which the reward model wildly overrates, and the *advantage* of each, reward minus the group's mean, by which a policy gradient will push (chapter 11):
 
-# %%
-praise = "you are so smart! " * 6 + "a tiger is huge."
-odd = shipped.score_texts([question], [praise])[0].item()
-raw = liked.numpy().flatten()
+# %% tags=["nbval-check-output"]
+group = np.array([-0.5, 0.2, 0.4, 6.0])
 ways = {"raw": lambda r: r, "clipped at ±2": lambda r: np.clip(r, -2, 2), "sigmoid": lambda r: 1 / (1 + np.exp(-r))}
 for name, shape in ways.items():
-    lead = (shape(odd) - np.median(shape(raw))) / shape(raw).std()
-    print(f"{name:14s} the praise leads the median answer by {lead:.1f} standard deviations")
+    advantage = shape(group) - shape(group).mean()
+    print(f"{name:14s} advantages {(advantage / np.abs(advantage).max()).round(2)}, the largest set to 1")
 
 # %% [markdown]
-# SHAPING_TEXT
+# Raw, the three ordinary answers look nearly alike: all that the policy learns is to be like the fourth. Shaped, the differences among ordinary answers count again.
 #
 # **Averaging weights.** Instead of one set of weights, keep several along a run, or from several runs, and use their mean: one model's cost, and some of an ensemble's calm (WARM, Ramé et al., 2024). For the four-pass run of section 7, whose end was over-confident:
 
@@ -576,7 +591,7 @@ for name, values in ends.items():
     print(f"{name:36s}", "   ".join(f"{metric} {value:.2f}" for metric, value in values.items()))
 
 # %% [markdown]
-# AVERAGE_TEXT
+# The mean is right as often, far less sure, and its loss is about as good as the best along the way.
 
 # %% [markdown]
 # ## 17. Exercises

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ...experiments import Setting, relabel
-from ...experiments.experiment import Experiment
+from ...experiments.experiment import Experiment, above
 from ...lm import load_policy
 from ...rewards import OutcomeModel, ProcessModel, RewardModel
 from ...runtime import data_path
@@ -140,10 +140,56 @@ def auc(scores: np.ndarray, right: np.ndarray) -> float:
     return float(wins / (right.sum() * (~right).sum()))
 
 
+ONE_PASS = LOOKS.index(STEPS_AN_EPOCH)
+"""Where the measurement after the first pass stands."""
+
+
+def rise(result: dict, name: str) -> float:
+    """Change of a held-out number from after one pass to after four."""
+    series = result["held_out"][name]
+    return series[-1] - series[ONE_PASS]
+
+
+EPOCHS_CLAIMS = {
+    "held-out loss: lower after one pass than before": above(
+        lambda r: r["held_out"]["loss"][0] - r["held_out"]["loss"][ONE_PASS]
+    ),
+    "and higher again after four, by 0.1 nats": above(lambda r: rise(r, "loss"), 0.1),
+    "while accuracy moves by less than 0.08": above(lambda r: 0.08 - abs(rise(r, "accuracy"))),
+    "confidence ends 0.1 above accuracy": above(
+        lambda r: r["held_out"]["confidence"][-1] - r["held_out"]["accuracy"][-1], 0.1
+    ),
+    "wandering off is seen by 9 in 10 after one pass": above(
+        lambda r: r["held_out"]["wander off"][ONE_PASS], 0.9
+    ),
+    "a wrong fact by less than two thirds": above(
+        lambda r: 2 / 3 - r["held_out"]["make it wrong"][ONE_PASS]
+    ),
+    "the mean of the weights has a lower loss than the end": above(
+        lambda r: r["held_out"]["loss"][-1] - r["averaged"]["loss"]
+    ),
+}
+STEPS_CLAIMS = {
+    "known number pairs: the interval of process minus outcome lies above 0": above(
+        lambda r: r["known number pairs"]["gap"]["low"]
+    ),
+    "new number pairs: neither is better than a coin by 0.1": above(
+        lambda r: 0.6 - max(r["new number pairs"]["auc"].values())
+    ),
+    "new number pairs: half of the good steps and more are called bad": above(
+        lambda r: r["new number pairs"]["called bad"]["good steps"], 0.5
+    ),
+}
 EXPERIMENTS = {
     one.name: one
     for one in (
-        Experiment("epochs", epochs, settings={"pairs": PAIRS, "epochs": EPOCHS}),
-        Experiment("steps", steps, settings={"sums": SUMS}),
+        Experiment(
+            "epochs",
+            epochs,
+            (0, 1),
+            claims=EPOCHS_CLAIMS,
+            settings={"pairs": PAIRS, "epochs": EPOCHS},
+        ),
+        Experiment("steps", steps, (0,), claims=STEPS_CLAIMS, settings={"sums": SUMS}),
     )
 }

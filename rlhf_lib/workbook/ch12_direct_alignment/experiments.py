@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ...exact import ExactSettings, ExactWorld, TabularPolicy, exact_world, near_pairs, train_exact
 from ...experiments import Setting, relabel
-from ...experiments.experiment import Experiment
+from ...experiments.experiment import Experiment, above
 from ...lm import Policy, load_policy
 from ...rewards import RewardModel
 from ...runtime import data_path
@@ -265,14 +265,99 @@ def missed_by(seed: int, beta: float, steps: int) -> float:
     return listed.measure(policy.table(), 0.3)["gap"]
 
 
+def end(result: dict, name: str) -> float:
+    """The last of a series of held-out numbers."""
+    return result["unseen"][name][-1]
+
+
+def left_behind(result: dict, name: str) -> float:
+    """Nats that the chosen answers fell from their best measurement to the end."""
+    return max(result[name]["chosen"]) - result[name]["chosen"][-1]
+
+
+WHOLE_CLAIMS = {
+    "gold is higher after the file than before": above(
+        lambda r: end(r, "gold") - r["unseen"]["gold"][0]
+    ),
+    "the implicit reward orders two thirds of unseen pairs": above(
+        lambda r: end(r, "accuracy"), 2 / 3
+    ),
+    "the chosen answers have become less likely": above(lambda r: -end(r, "chosen")),
+    "labels against gold have the larger weight, by 0.05": above(
+        lambda r: r["weights"]["against gold"] - r["weights"]["others"], 0.05
+    ),
+}
+DISPLACEMENT_CLAIMS = {
+    "DPO on near pairs: the margin grows in 8 of 10 pairs": above(lambda r: r["DPO"]["wider"], 0.8),
+    "the chosen answers fall by half a nat from their best": above(
+        lambda r: left_behind(r, "DPO"), 0.5
+    ),
+    "far pairs too": above(lambda r: left_behind(r, "DPO, far pairs"), 0.5),
+    "an NLL term holds them up, by a nat": above(
+        lambda r: r["DPO + NLL"]["chosen"][-1] - r["DPO"]["chosen"][-1], 1.0
+    ),
+    "and gold ends higher with it, by 0.2": above(
+        lambda r: r["DPO + NLL"]["gold"] - r["DPO"]["gold"], 0.2
+    ),
+    "NLL alone comes within 0.2": above(
+        lambda r: 0.2 - abs(r["DPO + NLL"]["gold"] - r["NLL alone"]["gold"])
+    ),
+}
+EXACT_CLAIMS = {
+    "DPO on unlimited data finds π*": above(
+        lambda r: 0.01 - r["DPO, unlimited data"]["distance"][-1]
+    ),
+    "fixed pairs end three times as far off as fresh ones": above(
+        lambda r: r["DPO, fixed pairs"]["distance"][-1] - 3 * r["DPO, fresh pairs"]["distance"][-1]
+    ),
+    "having been nearer before": above(
+        lambda r: (
+            r["DPO, fixed pairs"]["distance"][-1] - 1.3 * min(r["DPO, fixed pairs"]["distance"])
+        )
+    ),
+    "32 answers a step: the policy gradient ends nearest": above(
+        lambda r: r["DPO, fresh pairs"]["distance"][-1] - r["policy gradient"]["distance"][-1]
+    ),
+}
+NINE_CLAIMS = {
+    "REBEL loses least": above(
+        lambda r: min(v["end"] for n, v in r.items() if n != "rebel") - r["rebel"]["end"]
+    ),
+    "DPO loses 0.1 and more after its best moment": above(
+        lambda r: r["dpo"]["end"] - r["dpo"]["best"], 0.1
+    ),
+    "KTO, APO-zero and IPO end better than DPO": above(
+        lambda r: r["dpo"]["end"] - max(r[n]["end"] for n in ("kto", "apo_zero", "ipo"))
+    ),
+}
+ONLINE_CLAIMS = {
+    "on-policy labels end higher than a file's": above(
+        lambda r: r["on-policy"]["gold"] - r["file"]["gold"]
+    ),
+    "and higher than the file with three times the rate": above(
+        lambda r: r["on-policy"]["gold"] - r["file, three times the rate"]["gold"]
+    ),
+    "having gone further": above(lambda r: r["on-policy"]["kl"] - r["file"]["kl"]),
+}
+RL_CLAIMS = {
+    "RLOO with all labels ends above pocket-sft": above(
+        lambda r: r["RLOO, all labels"]["gold"] + 0.093
+    ),
+}
 EXPERIMENTS = {
     one.name: one
     for one in (
-        Experiment("whole_file", whole_file, settings={"beta": BETA}),
-        Experiment("displacement", displacement, settings=NEAR),
-        Experiment("online", online, settings={"labels": FEW}),
-        Experiment("against_rl", against_rl, settings={"labels": FEW}),
-        Experiment("exact", exact, settings=EXACT),
-        Experiment("nine_losses", nine_losses, settings={"comparisons": 64, "beta": 0.3}),
+        Experiment("whole_file", whole_file, (0,), claims=WHOLE_CLAIMS, settings={"beta": BETA}),
+        Experiment("displacement", displacement, (0, 1), claims=DISPLACEMENT_CLAIMS, settings=NEAR),
+        Experiment("online", online, (0, 1, 2), claims=ONLINE_CLAIMS, settings={"labels": FEW}),
+        Experiment("against_rl", against_rl, (0, 1, 2), claims=RL_CLAIMS, settings={"labels": FEW}),
+        Experiment("exact", exact, claims=EXACT_CLAIMS, settings=EXACT),
+        Experiment(
+            "nine_losses",
+            nine_losses,
+            (0, 1, 2),
+            claims=NINE_CLAIMS,
+            settings={"comparisons": 64, "beta": 0.3},
+        ),
     )
 }

@@ -1,7 +1,6 @@
 """What chapter 07 measures with: its loop against the library's, AUC, smaller trunks, faults."""
 
 import itertools
-import random
 
 import numpy as np
 import pytest
@@ -81,10 +80,3 @@ def test_every_fault_makes_answers_worse_for_the_annotators_too():
 def test_the_mean_of_weights_is_entry_by_entry():
     first, second = {"w": torch.tensor([1.0, 3.0])}, {"w": torch.tensor([3.0, 5.0])}
     assert torch.equal(mean_of([first, second])["w"], torch.tensor([2.0, 4.0]))
-
-
-def test_a_pair_of_a_ranking_is_in_its_order():
-    ranked = [("asked", ["best", "good", "fair", "poor"])] * 20
-    order = ["best", "good", "fair", "poor"]
-    for pair in pair_of(ranked, seed=random.randrange(100)):
-        assert order.index(pair.chosen) < order.index(pair.rejected)

@@ -10,7 +10,7 @@ import pytest
 
 from rlhf_lib.exact import answer_map, follow_pair
 from rlhf_lib.training import DirectSettings
-from rlhf_lib.workbook.ch12_direct_alignment.figures import SIZE, plot_displaced, plot_pair_logps
+from rlhf_lib.workbook.ch12_direct_alignment.figures import SIZE, plot_displaced, plot_pairs
 
 
 @pytest.fixture(autouse=True)
@@ -34,12 +34,10 @@ def test_discs_have_the_size_of_their_probability():
 
 
 def test_lines_and_bands_of_pairs():
-    band = {m: {"low": [-3, -4], "high": [-1, -2]} for m in ("logp_chosen", "logp_rejected")}
-    fig = plot_pair_logps(
-        {"DPO": ([-2, -3], [-4, -6]), "other": ([-1, -1], [-2, -2])}, {"DPO": band}
-    )
+    values = {"low": [0.0, -4.0], "median": [0.0, -3.0], "high": [0.0, -2.0]}
+    band = {name: {"chosen": values, "rejected": values} for name in ("DPO", "other")}
+    fig = plot_pairs(band, {"DPO": {"chosen": [0.0, -1.0], "rejected": [0.0, -5.0]}})
     first, second = fig.axes
-    assert [list(line.get_ydata()) for line in first.lines] == [[-2, -3], [-4, -6]]
-    assert len(first.collections) == 2 and not second.collections
-    with pytest.raises(ValueError, match="at least one run"):
-        plot_pair_logps({})
+    assert [-5.0 in line.get_ydata() for line in first.lines].count(True) == 1
+    assert len(first.lines) == len(second.lines) + 2
+    assert len(first.collections) == len(second.collections) == 2

@@ -7,7 +7,7 @@ from rlhf_lib import PocketWorld, load_policy
 from rlhf_lib.exact import near_pairs
 from rlhf_lib.lm import encode_answers, score_answers
 from rlhf_lib.objectives import dpo_loss
-from rlhf_lib.workbook.ch12_direct_alignment import measures, pictures
+from rlhf_lib.workbook.ch12_direct_alignment import figures, measures
 
 
 @pytest.fixture(scope="module")
@@ -34,5 +34,5 @@ def test_log_ratios_of_the_start_are_zero(sft):
 
 def test_pull_is_minus_the_slope():
     zero, at = torch.zeros(1).double(), torch.tensor([-2.0, 0.0, 3.0]).double()
-    found = pictures.pull(lambda x: dpo_loss(x, zero, zero, zero, 0.5), at)
+    found = figures.pull(lambda x: dpo_loss(x, zero, zero, zero, 0.5), at)
     assert found == pytest.approx((0.5 * torch.sigmoid(-0.5 * at)).numpy(), abs=1e-6)
