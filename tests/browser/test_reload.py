@@ -76,7 +76,7 @@ def test_the_day_after_a_still_picture_stands_in_its_place(book):
     )
     book.page.wait_for_function("document.body.innerText.includes('Run this cell')")
     book.page.screenshot(path=PICTURES / "day-after.png")
-    shown = book.page.locator(".jp-Notebook").inner_text()
+    shown = book.page.evaluate("window.jupyterapp.shell.currentWidget.node.innerText")
     assert "model not found" not in shown and "Loading widget" not in shown
     for still in book.page.locator(".rlhf-still").all():
         assert still.is_visible() and len(still.locator("img").get_attribute("alt")) > 40
