@@ -124,7 +124,7 @@ plot_tastes([*results_of("18_over_optimization", "tastes").values()]);
 # %% [markdown]
 # In every panel and on every draw of labels, the team that likes a sign gets more of it than the fair team: clearly for hedging, refusals and agreement. Nobody named a sign to any of the models. All they saw is which of two answers was preferred.
 #
-# The grey bands teach something too. The fair team gets *less* hedging and agreement than the SFT policy has. But two of its bands reach above the start: with one draw of labels its reward model picks more stock phrases, with another more refusals, and nobody on the team likes either. Few of its 500 comparisons differ in them, so its reward model knows little about them and errs. A sign can have two causes, then: what somebody liked, or what a reward model got wrong. From outside they look the same.
+# The grey bands teach something too. In the median the fair team picks hardly more of these faults than the SFT policy has, or fewer. But its bands are wide: with one draw of labels its reward model picks more stock phrases, with another more hedging or more refusals, and nobody on the team likes any of them. Few of its 500 comparisons differ in such a phrase, so its reward model knows little about it and errs. A sign can have two causes, then: what somebody liked, or what a reward model got wrong. From outside they look the same.
 
 # %% [markdown]
 # ## 3. Without a gold utility
@@ -149,7 +149,7 @@ late = np.median([run["onlooker"][-1] - run["onlooker"][2] for run in watched])
 watching.reveal("rises" if late > 0.2 else "falls" if late < -0.2 else "levels")
 
 # %% [markdown]
-# None of them falls. The onlookers rise to the end, if not as far as the proxy: at step 60 they put the policy more than a standard deviation above the SFT policy, and gold is *below* where it began.
+# None of them falls with gold. While gold loses all that it had gained and more, the onlookers go on rising, if not as far as the proxy. At step 60 the median onlooker puts the policy more than a standard deviation above the SFT policy, and even the most sceptical one far above it; gold is *below* where it began.
 #
 # A gap between the two kinds of reward model does open, so the check has a point: part of the proxy's gain is an error of that one model. But look at the steps where gold turns. Nothing in the upper panel warns you there. The onlookers learned from annotators with the same weaknesses, and so they like the new answers too. **A second reward model can't see what both like and nobody should.**
 
@@ -184,7 +184,7 @@ for place, n in enumerate(best[0]["step"]):
     print(f"best of {n:2d}: KL {best[0]['kl'][place]:.2f} nats, proxy {proxies:+.2f}, gold {gold:+.2f}")
 
 # %% [markdown]
-# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy. Gold rises up to n = 8 in every run. From there on more search buys more proxy and no more quality: with one reward model gold stays level to 64, with another it falls back to where it began. RL goes several times as far, and further down.
+# Best-of-n up to 64 stays within 1.8 √nats of the SFT policy. Even there it over-optimizes. The first few answers help in every run; by n = 8 the gain is over. From there on more search buys more proxy and no more quality: with the best reward model gold stays level to 64, with others it falls back, and with the worst it ends far below the start. RL goes several times as far, and further down.
 #
 # Now look where the RL curve misses. (Gains below −2 are cut off in the picture.) Its slope at 0 is infinite, so it promises gains near the start that the runs don't have: about 0.8 points at a distance of 1, where they gained about 0.3. The curve was found on language models of up to billions of parameters. Two numbers can't follow runs as small and as steep as ours. Keep the idea (rise, peak, fall against √KL) and don't extrapolate the formula.
 
@@ -236,7 +236,7 @@ from rlhf_lib.workbook.ch18_over_optimization.figures import plot_selected
 plot_selected(best);
 
 # %% [markdown]
-# Picked by the proxy, gold stops rising at about n = 8. Picked by gold itself, the same answers get better with every doubling. So the good answers are there; the proxy doesn't find them, and searching harder doesn't help it.
+# Picked by the proxy, gold stops rising by n = 8. Picked by gold itself, the same answers get better with every doubling. So the good answers are there; the proxy doesn't find them, and searching harder doesn't help it.
 #
 # Environment rewards come near to this: a proof checker, a game's score, a sum with one right result. They can't be *mistaken* about what they measure. Two dangers remain. What they measure may not be all we want: a verifier that reads the final number doesn't mind rubbish before it (chapter 08 shows such an answer). And a program that checks can be tricked like a person who judges: models have learned to special-case unit tests, or to exit before the tests run. So "inevitable" is for learned rewards. With a verifier, over-optimization becomes a question of how tight the check is.
 

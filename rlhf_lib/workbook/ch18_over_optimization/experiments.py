@@ -24,7 +24,7 @@ from ...world import Bias, PocketWorld, Preference, label_pairs
 Judge = Callable[[Rollout], Tensor]
 
 COMPARISONS, REQUESTS, WATCHED_STEPS = 1000, 96, 60
-SEEDS = (0, 1)
+TASTE_SEEDS = (0, 1, 2)
 
 
 @cache
@@ -203,7 +203,6 @@ EXPERIMENTS = {
     "onlookers": Experiment(
         "onlookers",
         onlookers,
-        seeds=SEEDS,
         settings={"comparisons": COMPARISONS, "requests": REQUESTS, "steps": WATCHED_STEPS},
         claims={
             "the held-out model ends well above the SFT policy": above(
@@ -219,7 +218,6 @@ EXPERIMENTS = {
     "best_by_proxy": Experiment(
         "best_by_proxy",
         best_by_proxy,
-        seeds=SEEDS,
         settings={"requests": REQUESTS, "comparisons": COMPARISONS, "answers": MOST},
         claims={
             "gold of the best of 8 is above that of one": above(
@@ -239,7 +237,7 @@ EXPERIMENTS = {
     "tastes": Experiment(
         "tastes",
         tastes,
-        seeds=SEEDS,
+        seeds=TASTE_SEEDS,
         settings={
             "comparisons": f"{TASTE_COMPARISONS}, those that differ in the sign first",
             "answers": TASTE_MOST,
