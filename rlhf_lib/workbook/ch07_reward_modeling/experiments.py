@@ -119,12 +119,12 @@ def scored_sums(answers: Sequence) -> tuple[dict[str, np.ndarray], np.ndarray]:
     for start in range(0, len(answers), 100):
         part = answers[start : start + 100]
         rollout = outcome.encode([a.prompt for a in part], [a.answer for a in part])
-        logits = outcome.token_scores(rollout)
-        classes = process.token_scores(rollout).softmax(-1)
+        logits = outcome.token_scores(rollout).cpu()
+        classes = process.token_scores(rollout).softmax(-1).cpu()
         for row, answer in enumerate(part):
             each = classes[row][step_ends(process, answer.steps)]
             good = each[:, 2]
-            z = logits[row][rollout.completion_mask[row] > 0]
+            z = logits[row][rollout.completion_mask[row].cpu() > 0]
             marks.append((each[:, 2] - each[:, 0]).numpy())
             scores = (good.min(), good.prod(), good.mean(), good[-1], z.mean(), z[-1])
             for name, score in zip(WAYS, scores, strict=True):
