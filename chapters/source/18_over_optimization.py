@@ -103,7 +103,7 @@ for sign in ("unsafe requests answered", "repetition", "bullets", "flattery", "c
     print(f"{sign:25s}", "   ".join(f"{name} {found[sign]:5.2f}" for name, found in rows.items()))
 
 # %% [markdown]
-# The early steps remove faults: harmful help disappears, and so does some of the repetition. The later ones add what the annotators have a weakness for. In the run stored on this page that is praise, said with confidence: more than two flattering sentences in an answer, whatever was asked. A little liking for each such sentence was enough, because nothing in it stops at one. Your machine's run may have found another of the annotators' weaknesses, such as lists.
+# The early steps remove faults: harmful help disappears, and so does some of the repetition. In this run they also try lists, and drop them again. The later ones add what the annotators have a weakness for. In the run stored on this page that is praise, said with confidence and said again: more than two flattering sentences in an answer, whatever was asked. A little liking for each such sentence was enough, because nothing in it stops at one. Your machine's run may have found another of the annotators' weaknesses, such as lists.
 #
 # Users of large models know four more signs well:
 #
@@ -285,7 +285,7 @@ from rlhf_lib.plots import plot_plane
 plane = load_plane()
 plot_plane(plane)
 for name, place in plane.checkpoints.items():
-    print(f"{name:15s} step {place['step']:2d}: gold {place['gold']:+.2f}, proxy {place['proxy']:+.2f}, KL {place['kl']:.1f} nats")
+    print(f"{name:15s} step {place['step']:2d}: gold {place['gold']:+.2f}, proxy {place['proxy']:+.2f}, KL {place['kl']:z.1f} nats")
 
 # %% [markdown]
 # From the second point to the third gold falls, and the KL has grown. The proxy gives no warning: it is highest at the last point. Whoever looks only at the proxy sees a run that goes well.
@@ -388,7 +388,7 @@ assert rose > 0.2, f"your proxy kept rising after step 10: by {rose:.2f} on this
 # ## Recap
 #
 # - Optimise a proxy and the truth rises, then falls. The proxy doesn't tell you when.
-# - A held-out reward model shares the proxy's taste. It sees a plateau, never the fall.
+# - A held-out reward model shares the proxy's taste. It rises on and never sees the fall.
 # - Distance from the reference, √KL, is the common scale for all optimizers, direct alignment included.
 # - The signs in the answers come from what annotators liked, and from what the reward model got wrong.
 # - A KL budget, a penalty or early stopping keep what was gained. More data, larger reward models and ensembles move the turn outwards. None removes the difference between what is measured and what is wanted.
