@@ -286,7 +286,7 @@ axis.legend();
 # With rewards that are *numbers*, the division does something else. Look at it on our own start policy: sixty-four requests, eight answers each. In some groups the answers differ by a point and more (right against wrong), in others by a few tenths (one is a little more polite). The groups are sorted by that spread and cut into quarters.
 
 # %%
-groups = gold(sft.sample(requests[:64], 8, 40, seed=3)).view(64, 8)
+groups = gold(sft.sample(requests[:64], 8, 40, seed=3)).view(64, 8).cpu()
 spread = groups.std(1)
 quarters = spread.argsort().chunk(4)
 fig, axis = figure(height=2.8, width=6)

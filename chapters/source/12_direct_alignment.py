@@ -248,7 +248,7 @@ axis.legend();
 # %% [markdown]
 # On a fixed file the policy goes further than asked at every β shown. It fits the labels' noise, and where all comparisons of an answer went one way, the best log-ratio is infinite. Then epochs and learning rate are the brake, and not β.
 #
-# **A KL budget, if you keep it yourself.** A direct run sets out from the reference and stops when its file ends. That makes β, epochs and learning rate together a rough *budget* of KL, and some list direct alignment among the cures for over-optimization for that reason (chapter 18 draws gold against the KL that DPO spends, for several β and epochs). The budget is not enforced by anything: it is whatever the settings
+# **A KL budget, if you keep it yourself.** A direct run sets out from the reference and stops when its file ends. That makes β, epochs and learning rate together a rough *budget* of KL, and some list direct alignment among the cures for over-optimization for that reason (chapter 18 has what others measured). The budget is not enforced by anything: it is whatever the settings
 # happen to buy. So sweep β (usual values: 0.01 to 0.5) together with the learning rate, and *measure* the KL on samples afterwards. `judged` does that here:
 
 # %%

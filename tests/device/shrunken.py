@@ -4,8 +4,8 @@
     python -m tests.device.shrunken --bf16 03    # on the CPU, computing in bfloat16
     python -m tests.device.shrunken --whole 03   # on the CPU as it is, with whole runs and what they claim
 
-Each training run takes its first and its last step, answers have up to `LONGEST` tokens, and the cells with
-claims, which need whole runs, are left out. Labs are built, and each of their controls is moved once.
+Each training run takes its first and its last step (a trainer that is stepped by hand: its first `STEPS`;
+from then on it repeats its last row), answers have up to `LONGEST` tokens, and the cells with claims, which need whole runs, are left out. Labs are built, and each of their controls is moved once.
 Prints the cells that failed; the exit status is 1 if there are any.
 """
 
@@ -26,6 +26,21 @@ from .pretend import pretended
 
 LONGEST = 12
 """Tokens of a sampled answer."""
+STEPS = 2
+"""Steps of a trainer that are real."""
+
+
+def stepped(step):
+    """A trainer's `step` that is real for `STEPS` calls and then logs its last row once more."""
+
+    def first_steps(trainer, *arguments, **options):
+        rows = trainer.history.rows
+        if len(rows) < STEPS:
+            return step(trainer, *arguments, **options)
+        rows.append({**rows[-1], "step": len(rows)})
+        return rows[-1]
+
+    return first_steps
 
 
 @contextmanager
@@ -34,7 +49,7 @@ def shortened() -> Iterator[None]:
     importlib.import_module("rlhf_lib.training")  # so that there is something to patch
     from rlhf_lib.exact import training as exact_training
     from rlhf_lib.lm import Policy
-    from rlhf_lib.training import guards
+    from rlhf_lib.training import DirectTrainer, OnlineTrainer, guards
 
     whole, sample, exact = guards.run_steps, Policy.sample, exact_training.run_training
     at_full_length = False
@@ -59,6 +74,8 @@ def shortened() -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(mock.patch.object(Policy, "sample", sample_few))
         stack.enter_context(mock.patch.object(exact_training, "run_training", run_exact))
+        for trainer in (OnlineTrainer, DirectTrainer):
+            stack.enter_context(mock.patch.object(trainer, "step", stepped(trainer.step)))
         for name, module in list(sys.modules.items()):
             if (
                 name.startswith("rlhf_lib.training.")
