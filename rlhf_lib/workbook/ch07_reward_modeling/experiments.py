@@ -186,10 +186,9 @@ EXPERIMENTS = {
         Experiment(
             "epochs",
             epochs,
-            (0, 1),
             claims=EPOCHS_CLAIMS,
             settings={"pairs": PAIRS, "epochs": EPOCHS},
         ),
-        Experiment("steps", steps, (0,), claims=STEPS_CLAIMS, settings={"sums": SUMS}),
+        Experiment("steps", steps, claims=STEPS_CLAIMS, settings={"sums": SUMS}),
     )
 }

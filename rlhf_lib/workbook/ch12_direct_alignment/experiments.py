@@ -347,15 +347,14 @@ RL_CLAIMS = {
 EXPERIMENTS = {
     one.name: one
     for one in (
-        Experiment("whole_file", whole_file, (0,), claims=WHOLE_CLAIMS, settings={"beta": BETA}),
-        Experiment("displacement", displacement, (0, 1), claims=DISPLACEMENT_CLAIMS, settings=NEAR),
-        Experiment("online", online, (0, 1, 2), claims=ONLINE_CLAIMS, settings={"labels": FEW}),
-        Experiment("against_rl", against_rl, (0, 1, 2), claims=RL_CLAIMS, settings={"labels": FEW}),
+        Experiment("whole_file", whole_file, claims=WHOLE_CLAIMS, settings={"beta": BETA}),
+        Experiment("displacement", displacement, claims=DISPLACEMENT_CLAIMS, settings=NEAR),
+        Experiment("online", online, claims=ONLINE_CLAIMS, settings={"labels": FEW}),
+        Experiment("against_rl", against_rl, claims=RL_CLAIMS, settings={"labels": FEW}),
         Experiment("exact", exact, claims=EXACT_CLAIMS, settings=EXACT),
         Experiment(
             "nine_losses",
             nine_losses,
-            (0, 1, 2),
             claims=NINE_CLAIMS,
             settings={"comparisons": 64, "beta": 0.3},
         ),
