@@ -337,7 +337,7 @@ displaced = band(f"{CHAPTER}/displacement")
 plot_pairs(displaced, tried, ("DPO", "DPO + NLL"));
 
 # %% [markdown]
-# (Green: the chosen answers, all of them right. Orange: the rejected ones. Dots: your run; shaded and dashed: stored seeds.) On the left the margin widens all the time, and DPO's own metrics, loss and accuracy, look perfect. Yet the right answers rise for an epoch at best and then *fall*: it was the rejected answer's fall that paid. With the NLL the right answers rise and stay up. So **log the chosen answer's log-probability**, not only the margin.
+# (Green: the chosen answers, all of them right. Orange: the rejected ones. Dots: your run; shaded and dashed: stored seeds.) On the left the margin widens all the time, and DPO's own metrics, loss and accuracy, look perfect. Yet the right answers rise for an epoch at best and then, on most seeds, *fall*: it was the rejected answer's fall that paid. With the NLL the right answers rise and stay up. So **log the chosen answer's log-probability**, not only the margin.
 #
 # What becomes of the answers that the policy gives? And do far pairs help, where an off-topic answer is the rejected one? Four settings, stored:
 
@@ -626,7 +626,7 @@ panels = {label: {way: [run[way][m] for run in online_runs] for way in online_ru
 plot_seeds(panels, {labels["gold"]: (judged(sft)["gold"], "pocket-sft")});
 
 # %% [markdown]
-# Labels on the policy's own answers end higher than the same number of labels on a file's answers, on every stored seed. The control says that larger steps are a part of the reason, and not all of it: with three times the rate the file gains too, and stays about a tenth of a point behind. The on-policy run also goes furthest in KL: fresh pairs keep it moving. File first and then on-policy, the recipe in small, lies between in the median, with half of the labels off a shelf. (Three seeds are few: read the order, not the distances.)
+# Labels on the policy's own answers end higher than the same number of labels on a file's answers, on every stored seed. The control says that larger steps are most of the reason: with three times the rate the file comes close, on one of the five seeds ahead. The on-policy run also goes furthest in KL: fresh pairs keep it moving. File first and then on-policy, the recipe in small, lies between in the median, with half of the labels off a shelf. (Five seeds are few: read the order, not the distances.)
 #
 # The papers that argue for iterating train for much longer, until the policy has left the region where the file was written. There the difference grows: chapter 07 (section 16) showed how little a judge of old answers knows about new ones.
 #
@@ -662,7 +662,7 @@ panels = {label: {name: [one[m] for one in found] for name, found in rows.items(
 plot_seeds(panels, {labels["gold"]: (judged(sft)["gold"], "pocket-sft")});
 
 # %% [markdown]
-# (Each dot is a stored run; of the long one, DPO on all labels, there is one.) The dots overlap. At either budget the seeds of one way differ by more than the ways do, so these runs choose nothing. (They are short, twelve and 36 updates of RLOO, and no settings were searched.) What they do show: everybody ends above pocket-sft, and whoever went further in KL has not gained more for it.
+# (Each dot is a stored run.) The dots overlap. DPO's median is ahead at both budgets, by less than a tenth of a point, and the seeds of one way differ by more than that. So these runs choose nothing. (They are short, twelve and 36 updates of RLOO, and no settings were searched.) What they do show: everybody ends above pocket-sft, and a nat does not buy a fixed amount of gold. DPO on 320 labels has most of what the others have, at a third of a nat.
 #
 # In the literature, at scale and with equal data, RL comes out a little ahead more often than not (Xu et al., 2024; Ivison et al., 2024; Tajwar et al., 2024, on why on-policy data help), and DPO has stayed popular all the same:
 #
