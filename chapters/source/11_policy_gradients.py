@@ -389,7 +389,7 @@ fitted = band("value_function")
 plot_value(fitted);
 
 # %% [markdown]
-# Left: before the first token $V$ says nearly the same for both. Then the two lines part, long before the final number. Right: so the value model explains nothing at the start, and most in the middle.
+# Left: before the first token $V$ says nearly the same for both. Then the two lines part, long before the final number. Right: so the value model explains nothing at the start and more as the answer goes on. How much, differs from seed to seed.
 #
 # What has it seen? Here are two answers that the start policy gave to one problem (7 coins, 9 more, 6 lost). They differ in four digits, and the second is wrong from its sixth token on:
 
@@ -406,7 +406,7 @@ tokens = {name: [*row[:-1], "end"] for name, row in tokens.items()}
 plot_value_along(fitted["along"], tokens);
 
 # %% [markdown]
-# $V$ rises where the answer shows that it is a serious calculation, and again where the second step is done. The false sum hardly troubles it: the two lines stay together. On so little data the value model has learned what a good attempt *looks like*, and not to add. Its advantages will be as blind: token by token, they praise the form.
+# In the median $V$ rises while the answer shows that it is a serious calculation, and it ends no lower on the wrong answer than on the right one. The false sum does not trouble it. Of the five value models two draw one line for both answers, one puts the right answer a little higher, and two put it lower, one of them far lower (the bottom of the green band). On so little data a value model has learned what a good attempt *looks like*, and not to add. Its advantages will be as blind: token by token, they praise the form.
 #
 # The number to watch is the **explained variance**: $1-\mathrm{var}(\hat R-V)/\mathrm{var}(\hat R)$. It is 0 for a value model that says the same everywhere, 1 for one that is always right, and below 0 for one that is worse than a constant.
 
@@ -684,7 +684,7 @@ plot_contrast(stale, {"held-out accuracy": "reward", "KL to the start (nats)": "
 ends(stale, {"accuracy": "reward", "KL": "kl", "answers that end": "finished"})
 
 # %% [markdown]
-# Old data cost accuracy, with weights and without: for the first eight updates both stale runs learn from the start policy's answers alone, and they do not catch up with the fresh run. But the right panel is decided: without weights hardly an answer ends any more, with weights nearly all do. A token that has already been pushed down keeps coming in the old samples and is pushed down again each time; after eight rounds of that the habits of the start policy, ending its answers among them, are gone. With a weight such a token hardly counts. So the weights keep the run in one piece, and do not give back what staleness costs. The surest cure is to be less stale.
+# Old data cost accuracy, with weights and without: for the first eight updates both stale runs learn from the start policy's answers alone, and they do not catch up with the fresh run. But look at the right panel. Without weights hardly an answer ends any more on four of the five seeds, and less than half of them on the fifth. With weights nearly all end on three seeds and half on another; on one they did not help. A token that has already been pushed down keeps coming in the old samples and is pushed down again each time; after eight rounds of that the habits of the start policy, ending its answers among them, are gone. With a weight such a token hardly counts. So the weights keep most of these runs in one piece, and do not give back what staleness costs. The surest cure is to be less stale.
 #
 # (The library's `ppo` without `tis_cap` takes the sampler as $\pi_{old}$, so its ratio makes the same correction. Truncated weights are for trainers that clip against their own old policy.)
 
@@ -720,7 +720,7 @@ plot_dashboard(run, expected);
 # 1. **Held-out reward: is it getting better?** Steeply at first, then no more. After step 20 the seeds part, and none gains much.
 # 2. **Reward of the batch.** The same with noise. If it rises while panel 1 does not, the policy is learning its training requests by heart, or fooling the reward.
 # 3. **KL: how far has it gone for that?** It grows all along; nothing here holds it. Put it beside panel 1: the first nat bought most of the gain, the last ones bought nothing. That is the argument for a penalty, or for stopping early.
-# 4. **Entropy: does it still try things?** It halves within twenty steps, then settles.
+# 4. **Entropy: does it still try things?** It falls by nearly half within twenty steps, then settles.
 # 5. **Largest ratio: are some tokens far from where they were drawn?** With four updates a batch the farthest token is usually at one and a half, and now and then a rare one shoots far beyond. Single spikes do no harm behind a clip; a line that stays above 10 would be an alarm. (The axis is logarithmic.)
 # 6. **Clipped tokens: are the updates too large for the batch?** A few per cent at most, highest in the first steps, when the policy moves fastest. The clip is a fence here that few tokens touch.
 # 7. **Groups without a signal: is the task still worth its answers?** Hardly any at first, later a good part: on these requests all four answers score the same. That share of the answers was drawn for nothing.
