@@ -72,7 +72,7 @@ experiments: $(STAMP)  ## store the chapters' long runs in data/ (ONLY=07 for on
 claims: $(STAMP)  ## repeat the experiments from nothing: seeds, holds, margin (ONLY=07; STORED=1: on the stored runs)
 	$(RUN) -m rlhf_lib.workbook.experiments $(ONLY) --claims $(if $(STORED),--stored) $(if $(SEEDS),--seeds $(SEEDS))
 
-models: $(STAMP)  ## rebuild the pocket models and preference files in data/ (half an hour)
+models: $(STAMP)  ## rebuild the pocket models and preference files in data/ (some four hours on one core)
 	$(RUN) -m rlhf_lib.experiments.build_models
 
 grid: $(STAMP)  ## rebuild the grid of real runs behind chapter 18's lab (about an hour)

@@ -1,6 +1,6 @@
 """Rebuild everything in `data/` from seeds: tokenizer, pocket models, reward models, preferences.
 
-    python -m rlhf_lib.experiments.build_models            # all of it, two hours on two cores
+    python -m rlhf_lib.experiments.build_models            # all of it, some four hours on one core
     python -m rlhf_lib.experiments.build_models sft reward # some of it
 
 Each model folder holds safetensors in the transformers layout and a model card (README.md, card.json).
@@ -47,7 +47,7 @@ LARGE_SHAPE = dict(
     num_key_value_heads=8,
 )
 PRETRAINING = PretrainSettings(seed=SEED, steps=2400)
-LARGE_PRETRAINING = PretrainSettings(seed=SEED, steps=1000, learning_rate=2e-3)
+LARGE_PRETRAINING = PretrainSettings(seed=SEED, steps=2400, learning_rate=2e-3)
 SFT_DEMONSTRATIONS = 16_000
 SFT = SFTSettings(seed=SEED)
 PAIRS = 4000
