@@ -65,7 +65,8 @@ class Page:
         self.page.on("console", self.heard)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         path = server.write(name, list(cells.values()))
-        self.load(f"{server.url}/lab/tree/{path}?reset&token={server.token}")
+        own = f"workspaces/{name.removesuffix('.ipynb')}"  # else other notebooks are restored with it
+        self.load(f"{server.url}/lab/{own}/tree/{path}?reset&token={server.token}")
 
     def load(self, address: str) -> None:
         """Go to an address of JupyterLab, and wait for its notebook and kernel."""
