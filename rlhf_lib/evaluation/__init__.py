@@ -2,7 +2,7 @@
 
 from .arrays import to_numpy
 from .best_of_n import BestOfN, best_of_n
-from .scaling import Curve, RiseAndFall, fit_best_of_n_curve, fit_rl_curve, rise_and_fall, smooth
+from .scaling import Curve, fit_best_of_n_curve, fit_rl_curve, smooth
 from .signs import SIGNS, qualitative_signs
 from .statistics import (
     Calibration,
@@ -21,7 +21,6 @@ __all__ = [
     "Calibration",
     "Curve",
     "Estimate",
-    "RiseAndFall",
     "SIGNS",
     "accuracy_by_category",
     "accuracy_ceiling",
@@ -33,7 +32,6 @@ __all__ = [
     "paired_difference",
     "proportion",
     "qualitative_signs",
-    "rise_and_fall",
     "smooth",
     "to_numpy",
     "win_rate",

@@ -1,6 +1,5 @@
 """What more than one chapter runs or shows, and whatever writes `data/`."""
 
-from .forgetting import Drift, measure_drift
 from .over_optimization import (
     Setting,
     best_of_n_curve,
@@ -14,13 +13,11 @@ from .plane import Axes, Plane, load_plane, measure_policy, weights_of, with_wei
 
 __all__ = [
     "Axes",
-    "Drift",
     "Plane",
     "Setting",
     "best_of_n_curve",
     "load_plane",
     "main_settings",
-    "measure_drift",
     "measure_policy",
     "relabel",
     "sample_scores",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from .learning import Learned, WalkSettings, learn
 from .proxy import (
@@ -16,7 +15,6 @@ from .proxy import (
     fit_proxy,
     fit_to_walks,
     judge,
-    points_near,
 )
 from .scenes import Scene, scene
 from .terrain import EXTENT, Terrain
@@ -128,10 +126,3 @@ def terrain_from_walks(
     proxy = fit_to_walks(first, second, wins)
     visited = first.states[:, 1:].reshape(-1, 2)
     return proxy, correlation(proxy, terrain, visited)
-
-
-def near_and_far(land: Scene, n: int = 500, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """Points (n, 2) near the scene's path, and points anywhere on the map."""
-    generator = torch.Generator().manual_seed(seed)
-    anywhere = EXTENT * (2 * torch.rand(n, 2, generator=generator, dtype=torch.float64) - 1)
-    return points_near(land.walker.trail.points, n, 0.6, seed), anywhere

@@ -1,12 +1,8 @@
 """Data to figures, in one visual language. matplotlib is loaded at the first figure."""
 
 from .curves import (
-    plot_bands,
     plot_history,
-    plot_over_optimization,
-    plot_proxy_and_gold,
     plot_rise_and_fall,
-    plot_signs,
 )
 from .html import Scored, Table, answers_table, coloured_steps, typical_answers
 from .plane import plot_plane
@@ -22,14 +18,10 @@ __all__ = [
     "answers_table",
     "coloured_steps",
     "figure",
-    "plot_bands",
     "plot_history",
-    "plot_over_optimization",
     "plot_plane",
-    "plot_proxy_and_gold",
     "plot_rise_and_fall",
     "plot_runs",
-    "plot_signs",
     "plot_token_tree",
     "typical_answers",
     "use_workbook_style",

@@ -31,11 +31,9 @@ from .progress import Progress
 from .rejection import (
     SELECTIONS,
     RejectionSettings,
-    ScoringTime,
     padding_share,
     score_by_length,
     select_answers,
-    time_scoring,
     train_rejection,
 )
 from .reward_model import (
@@ -88,7 +86,6 @@ __all__ = [
     "RewardModelSettings",
     "SELECTIONS",
     "SFTSettings",
-    "ScoringTime",
     "annotator_judge",
     "as_demonstrations",
     "as_preferences",
@@ -117,7 +114,6 @@ __all__ = [
     "score_steps",
     "select_answers",
     "side_by_side",
-    "time_scoring",
     "train_direct",
     "train_language_model",
     "train_online",

@@ -7,7 +7,6 @@ rounds, each from the policy as it stands, are RAFT (Dong et al., 2023).
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -103,30 +102,6 @@ def select_answers(
         return list(enumerate(best.tolist()))
     order = rewards.flatten().sort(descending=True, stable=True).indices[:keep]
     return [divmod(place, answers) for place in order.tolist()]
-
-
-@dataclass(frozen=True)
-class ScoringTime:
-    """Seconds, and the share of token positions that are padding, in order as drawn and sorted."""
-
-    unsorted_seconds: float
-    sorted_seconds: float
-    unsorted_padding: float
-    sorted_padding: float
-
-
-def time_scoring(
-    reward: Reward, rollout: Rollout, batch_size: int = 64, repeats: int = 3
-) -> ScoringTime:
-    """Time `score_by_length` without and with sorting, taking turns; the quickest of `repeats`."""
-    seconds: dict[bool, list[float]] = {False: [], True: []}
-    for _ in range(repeats):
-        for sort, times in seconds.items():
-            started = time.perf_counter()
-            score_by_length(reward, rollout, batch_size, sort)
-            times.append(time.perf_counter() - started)
-    padding = [padding_share(rollout, batch_size, sort) for sort in (False, True)]
-    return ScoringTime(min(seconds[False]), min(seconds[True]), *padding)
 
 
 def padding_share(rollout: Rollout, batch_size: int = 64, sort: bool = True) -> float:

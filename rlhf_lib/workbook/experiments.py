@@ -13,7 +13,6 @@ import argparse
 import sys
 import time
 
-from ..experiments import claims
 from ..experiments.experiment import Experiment, outcomes
 from ..experiments.stored import results_of, store
 from .contents import in_chapters
@@ -27,16 +26,6 @@ def experiments(only: list[str] | None = None) -> list[tuple[str, Experiment]]:
         for experiment in named.values()
         if not only or chapter[:2] in only or chapter in only or experiment.name in only
     ]
-
-
-def older_claims(only: list[str] | None = None) -> dict:
-    """Name -> a function that runs its seeds and prints its claims, of chapters that have `claims.py`."""
-    return {
-        name: function
-        for chapter, named in in_chapters("claims", "CLAIMS").items()
-        for name, function in named.items()
-        if not only or chapter[:2] in only or chapter in only or name in only
-    }
 
 
 def run_all(only: list[str], seeds: list[int] | None) -> None:
@@ -63,10 +52,7 @@ def check_all(only: list[str], seeds: list[int] | None, stored: bool) -> int:
         for outcome in outcomes(experiment, results):
             failed += not outcome.good
             print(f"  {outcome}", flush=True)
-    for name, function in ({} if stored else older_claims(only)).items():
-        print(f"== {name} ==", flush=True)
-        function()
-    return failed + len(claims.failures)
+    return failed
 
 
 def main(arguments: list[str]) -> int:

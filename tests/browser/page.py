@@ -65,7 +65,9 @@ class Page:
         self.page.on("console", self.heard)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         path = server.write(name, list(cells.values()))
-        own = f"workspaces/{name.removesuffix('.ipynb')}"  # else other notebooks are restored with it
+        own = (
+            f"workspaces/{name.removesuffix('.ipynb')}"  # else other notebooks are restored with it
+        )
         self.load(f"{server.url}/lab/{own}/tree/{path}?reset&token={server.token}")
 
     def load(self, address: str) -> None:

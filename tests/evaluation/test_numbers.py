@@ -19,7 +19,6 @@ from rlhf_lib.evaluation import (
     paired_difference,
     proportion,
     qualitative_signs,
-    rise_and_fall,
     smooth,
     to_numpy,
     win_rate,
@@ -230,31 +229,6 @@ def test_smooth_is_a_moving_average_that_keeps_the_length():
     assert smooth([0, 3, 6, 3, 0], 3).tolist() == [1.5, 3, 4, 3, 1.5]
     assert smooth([2.0] * 9).tolist() == [2.0] * 9
     assert smooth([1.0]).tolist() == [1.0]
-
-
-def test_rise_and_fall_by_hand():
-    """0 up to 1, then down to 0.25, each held for long: rise 1 / 0.5, fall 0.75 of the gain."""
-    gold = [0.0] * 6 + [1.0] * 9 + [0.25] * 10
-    found = rise_and_fall(gold, range(25), spread=0.5)
-    assert (found.start, found.peak, found.end) == (0, 1, 0.25)
-    assert (found.rise, found.fall) == pytest.approx((2.0, 0.75))
-    assert 8 <= found.peak_step <= 12 and found.proxy_kept_rising
-    assert not rise_and_fall(gold, [-p for p in range(25)], 0.5).proxy_kept_rising
-
-
-def test_rise_and_fall_without_a_rise_or_from_a_given_start():
-    falling = rise_and_fall([1.0, 0.9, 0.5, 0.2, 0.0, -1, -1, -1], range(8), spread=1.0)
-    assert falling.rise <= 0 and falling.fall == 0
-    assert rise_and_fall([1.0] * 8, range(8), 2.0, start=0.0).rise == pytest.approx(0.5)
-
-
-@pytest.mark.parametrize(
-    ("gold", "proxy", "spread", "named"),
-    [([1.0], [1.0, 2.0], 1.0, "one length"), ([], [], 1.0, "empty"), ([1.0], [1.0], 0, "spread")],
-)
-def test_rise_and_fall_errors(gold, proxy, spread, named):
-    with pytest.raises(ValueError, match=named):
-        rise_and_fall(gold, proxy, spread)
 
 
 def asked(kind, text="what colour is a fox?", **fields):

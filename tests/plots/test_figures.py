@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 
 from rlhf_lib.evaluation import (
-    BestOfN,
-    fit_rl_curve,
     smooth,
 )
 from rlhf_lib.plots import (
@@ -20,12 +18,8 @@ from rlhf_lib.plots import (
     answers_table,
     coloured_steps,
     figure,
-    plot_bands,
     plot_history,
-    plot_over_optimization,
-    plot_proxy_and_gold,
     plot_rise_and_fall,
-    plot_signs,
     typical_answers,
     use_workbook_style,
 )
@@ -99,16 +93,6 @@ def test_history_says_which_metric_is_missing(history):
         plot_history(history, ["prxy"])
 
 
-def test_proxy_and_gold_one_line_a_run(history):
-    fig = plot_proxy_and_gold({"a": history, "b": history}, {"proxy": 0.0, "gold": 0.0})
-    left, right = fig.axes
-    assert len(lines(left)) == len(lines(right)) == 2
-    assert [t.get_text() for t in right.get_legend().get_texts()] == ["a", "b"]
-    x = left.lines[0].get_xdata()
-    assert x[-1] == pytest.approx(smooth(history.series("kl"))[-1] ** 0.5)
-    assert "√KL" in left.get_xlabel()
-
-
 def test_rise_and_fall_has_a_panel_and_a_scale_for_each_metric():
     run = {"step": [0, 10], "proxy": [0.0, 2.0], "gold": [0.1, -1.0]}
     band = {"step": [0, 10, 20]}
@@ -138,51 +122,6 @@ def test_typical_answers_are_near_the_means_and_the_means_are_of_all():
     assert table.rows[0][0] == "p2" and table.rows[0][1] == Scored("b", 4.0)
     assert table.rows[-1][0] == "mean of all 3 requests"
     assert table.rows[-1][1].score == pytest.approx(13 / 3)
-
-
-def test_over_optimization_gains_and_fit(history):
-    best = BestOfN([1, 2, 4], [0.0, 0.19, 0.64], [0.5, 1.0, 1.5], [0.2, 0.4, 0.3])
-    distance = np.sqrt(smooth(history.series("kl")))
-    gold = smooth(history.series("gold"))
-    fit = fit_rl_curve(distance, gold - gold[0])
-    axis = plot_over_optimization({"RL": history, "best of n": best}, {"RL": fit}).axes[0]
-    proxy, gained, fitted, best_proxy, best_gold = lines(axis)[:5]
-    assert proxy[0] == gained[0] == 0 and gained[-1] == pytest.approx(gold[-1] - gold[0])
-    assert best_proxy == pytest.approx([0, 0.5, 1.0])
-    assert best_gold == pytest.approx([0, 0.2, 0.1])
-    assert fitted[-1] == pytest.approx(fit(distance.max()))
-    labels = [t.get_text() for t in axis.get_legend().get_texts()]
-    assert labels == [
-        "RL: proxy", "RL: gold", "RL: gold, fitted", "best of n: proxy", "best of n: gold"
-    ]  # fmt: skip
-
-
-def test_over_optimization_takes_plain_lists():
-    run = {"kl": [0, 1, 4], "proxy": [0, 1, 2], "gold": [0, 1, 0]}
-    axis = plot_over_optimization({"a": run}).axes[0]
-    assert axis.lines[0].get_xdata().tolist() == [0, 1, 2]
-
-
-def test_bands_are_labelled_at_their_ends_without_touching():
-    bands = {
-        name: (np.zeros(5), np.full(5, 0.5 + shift), np.ones(5))
-        for name, shift in (("ppo", 0.0), ("grpo", 0.001), ("gspo", 0.002))
-    }
-    fig = plot_bands(bands, "gold utility (points)", start=0.0)
-    axis = fig.axes[0]
-    assert len(axis.collections) == len(lines(axis)) == 3
-    heights = {t.get_text(): t.xyann[1] for t in axis.texts}
-    assert set(heights) == set(bands)
-    assert np.diff(sorted(heights.values())).min() > 0.05
-    colours = {t.get_text(): t.get_color() for t in axis.texts}
-    assert colours["ppo"] == axis.lines[0].get_color()
-
-
-def test_signs_bars():
-    before = {"flattery": 0.1, "repetition": 0.2, "words": 9.0}
-    axis = plot_signs(before, {"end": {"flattery": 0.9, "repetition": 0.5, "words": 30}}).axes[0]
-    assert sorted(p.get_width() for p in axis.patches) == [0.1, 0.2, 0.5, 0.9]
-    assert [t.get_text() for t in axis.get_yticklabels()] == ["flattery", "repetition"]
 
 
 def test_answers_table_escapes_and_has_a_plain_twin():

@@ -10,7 +10,6 @@ from rlhf_lib.training import (
     padding_share,
     score_by_length,
     select_answers,
-    time_scoring,
     train_rejection,
 )
 
@@ -88,9 +87,6 @@ def test_sorting_changes_the_padding_and_not_the_rewards(tiny):
         found = score_by_length(model, rollout, batch_size=4, sort=sort)
         torch.testing.assert_close(found, plain, atol=1e-5, rtol=1e-4)
     assert padding_share(rollout, 4, sort=True) < 0.5 * padding_share(rollout, 4, sort=False)
-    times = time_scoring(model, rollout, batch_size=4, repeats=1)
-    assert times.sorted_seconds > 0 and times.unsorted_seconds > 0
-    assert times.sorted_padding == padding_share(rollout, 4)
     with pytest.raises(ValueError, match="batch_size"):
         score_by_length(model, rollout, 0)
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..kit.build import Build, numbers, weights
+from ..kit.build import Build, descend, numbers, weights
 from ..kit.cases import generator, ragged_mask
 
 
@@ -47,11 +47,7 @@ def _train(model, batches, held_out, learning_rate, **slips):
         gap = read(model(chosen), chosen_mask) - detach(read(model(rejected), rejected_mask))
         loss = -F.logsigmoid(slips.get("sign", 1) * gap)
         loss = loss.sum() if slips.get("sum") else loss.mean()
-        if not slips.get("kept"):
-            optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(descend(optimizer, loss, add_up=slips.get("kept", False)))
     model.train(slips.get("measure", False))
     chosen, chosen_mask, rejected, rejected_mask = held_out
     with torch.no_grad():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 
-from ...evaluation import Calibration, Estimate, to_numpy
+from ...evaluation import Calibration, Estimate
 from ...plots.seeds import draw_band
 from ...plots.style import COLOURS, CYCLE, figure
 from .experiments import STEPS_AN_EPOCH
@@ -55,18 +55,6 @@ def plot_accuracy_bars(groups: dict[str, Estimate], ceiling: float | None = None
     return fig
 
 
-def plot_reward_histogram(chosen, rejected):
-    """Rewards of chosen and rejected answers. Returns the figure."""
-    fig, axis = figure(1, 1, height=2.9, width=6.2)
-    chosen, rejected = to_numpy(chosen), to_numpy(rejected)
-    bins = np.linspace(min(chosen.min(), rejected.min()), max(chosen.max(), rejected.max()), 30)
-    axis.hist(rejected, bins, alpha=0.6, color=COLOURS["bad"], label="rejected")
-    axis.hist(chosen, bins, alpha=0.6, color=COLOURS["good"], label="chosen")
-    axis.set(xlabel="reward (sd of SFT answers)", ylabel="answers")
-    axis.legend()
-    return fig
-
-
 def plot_effects(
     effects: dict[str, Estimate], title: str = "", xlabel: str = "change of the reward (sd)"
 ):
@@ -81,14 +69,6 @@ def plot_effects(
     axis.set_yticks(range(len(names)), names)
     axis.axvline(0, color=COLOURS["neutral"], lw=1)
     axis.set(xlabel=xlabel, title=title)
-    return fig
-
-
-def plot_scatter(x: Sequence[float], y: Sequence[float], xlabel: str, ylabel: str, title: str = ""):
-    """Two scores of the same answers. Returns the figure."""
-    fig, axis = figure(1, 1, height=3.4, width=4.6)
-    axis.plot(to_numpy(x), to_numpy(y), "o", ms=3, alpha=0.35, color=CYCLE[0])
-    axis.set(xlabel=xlabel, ylabel=ylabel, title=title)
     return fig
 
 

@@ -99,12 +99,6 @@ def gold_of_best(model: RewardModel) -> float:
     return best_of_n(rewards, gold, [DRAWN]).gold[0]
 
 
-def gold_limits() -> dict[str, float]:
-    """Mean gold of those answers when taken blindly, and when gold itself picks."""
-    _, gold = drawn()
-    return {"blind": float(gold.mean()), "gold itself": float(gold.max(1).mean())}
-
-
 @functools.cache
 def held_out() -> list[Preference]:
     """Comparisons that no model of the chapter is trained on."""

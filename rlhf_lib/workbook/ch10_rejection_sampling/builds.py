@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..kit.build import BigramPolicy, Build, bigram_reward
+from ..kit.build import BigramPolicy, Build, bigram_reward, descend
 
 
 def _best(rewards):
@@ -26,11 +26,7 @@ def _round(policy, reward, prompts, samples, epochs, learning_rate, **slips):
     optimizer, losses = torch.optim.SGD(policy.parameters(), lr=learning_rate), []
     for _ in range(epochs):
         loss = average(policy.logprobs(asked, ids), mask)
-        if not slips.get("kept"):
-            optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(descend(optimizer, loss, add_up=slips.get("kept", False)))
     return losses
 
 

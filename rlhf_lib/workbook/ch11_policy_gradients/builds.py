@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ..kit.build import BigramPolicy, Build, bigram_reward
+from ..kit.build import BigramPolicy, Build, bigram_reward, descend
 
 
 def _leave_one_out(rewards):
@@ -31,10 +31,7 @@ def _ppo(policy, reward, prompts, samples, steps, epochs, clip, learning_rate, *
             logp = policy.logprobs(asked, ids)
             ratio = (logp - (logp.detach() if slips.get("fresh") else old_logp)).exp()
             loss = average(pick(ratio * a, ratio.clamp(1 - clip, 1 + clip) * a), mask)
-            if not slips.get("kept"):
-                optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
+            descend(optimizer, loss, add_up=slips.get("kept", False))
         means.append(rewards.mean().item())
     return means
 

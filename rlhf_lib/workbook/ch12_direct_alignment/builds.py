@@ -7,7 +7,7 @@ import copy
 import torch
 import torch.nn.functional as F
 
-from ..kit.build import BigramPolicy, Build
+from ..kit.build import BigramPolicy, Build, descend
 
 
 def _sum(logp, mask):
@@ -28,11 +28,7 @@ def _train(policy, batches, beta, learning_rate, answer=_sum, **slips):
         gap = pc - pr if slips.get("bare") else (pc - rc) - (pr - rr)
         loss = -F.logsigmoid(slips.get("sign", 1) * beta * gap)
         loss = loss.sum() if slips.get("sum") else loss.mean()
-        if not slips.get("kept"):
-            optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(loss.item())
+        losses.append(descend(optimizer, loss, add_up=slips.get("kept", False)))
     return losses
 
 

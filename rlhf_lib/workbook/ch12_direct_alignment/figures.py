@@ -142,20 +142,3 @@ def plot_arrows(beta: float = 0.5):
         axis.set(title=name, xlabel="chosen: log π/π_ref", xlim=(-5, 5), ylim=(-5, 5))
     axes[0].set_ylabel("rejected: log π/π_ref")
     return fig
-
-
-def plot_weights(ratios: Tensor, wrong: Tensor, beta: float):
-    """Weights σ(−βh) of the training pairs, where the label agrees with gold and where it does not."""
-    weights = torch.sigmoid(-beta * (ratios[:, 0] - ratios[:, 1]))
-    fig, axis = figure(height=2.8, width=6)
-    shared = dict(bins=np.linspace(0, 1, 26), density=True, histtype="step", lw=2)
-    axis.hist(
-        weights[~wrong],
-        **shared,
-        color=COLOURS["good"],
-        label="label agrees with gold, or gold ties",
-    )
-    axis.hist(weights[wrong], **shared, color=COLOURS["bad"], label="label against gold")
-    axis.set(xlabel="weight σ(−βh)", ylabel="density", xlim=(0, 1))
-    fig.legend(loc="outside upper center", ncols=2)
-    return fig

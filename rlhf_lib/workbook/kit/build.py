@@ -65,6 +65,15 @@ def weights(model: nn.Module) -> Tensor:
     return torch.cat([p.detach().flatten() for p in model.parameters()])
 
 
+def descend(optimizer: torch.optim.Optimizer, loss: Tensor, add_up: bool = False) -> float:
+    """One update; the loss as a number. add_up: the slip of leaving the gradients of earlier updates there."""
+    if not add_up:
+        optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return loss.item()
+
+
 class BigramPolicy(nn.Module):
     """A language model that looks at the last token alone: a table of logits (V, V), row by last token.
 

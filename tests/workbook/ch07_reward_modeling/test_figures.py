@@ -5,7 +5,6 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
 from rlhf_lib.evaluation import (
@@ -20,8 +19,6 @@ from rlhf_lib.workbook.ch07_reward_modeling.figures import (
     plot_accuracy_bars,
     plot_calibration,
     plot_effects,
-    plot_reward_histogram,
-    plot_scatter,
 )
 
 
@@ -49,14 +46,6 @@ def test_accuracy_bars_with_ceiling():
     assert axis.get_xlabel()
 
 
-def test_histogram_counts_every_answer():
-    axis = plot_reward_histogram(np.array([1.0, 2.0, 3.0]), np.array([0.0, 1.0])).axes[0]
-    assert sum(p.get_height() for p in axis.patches) == 5
-    assert [t.get_text() for t in axis.get_legend().get_texts()] == ["rejected", "chosen"]
-
-
-def test_effects_and_scatter():
+def test_effects_are_sorted_by_their_size():
     axis = plot_effects({"a": Estimate(1, 0.5, 1.5), "b": Estimate(-1, -2, 0)}).axes[0]
     assert [t.get_text() for t in axis.get_yticklabels()] == ["b", "a"]
-    dots = plot_scatter([1, 2], [3, 4], "x (points)", "y (sd)").axes[0]
-    assert dots.lines[0].get_ydata().tolist() == [3, 4] and dots.get_xlabel() == "x (points)"
