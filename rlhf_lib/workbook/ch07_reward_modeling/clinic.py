@@ -54,7 +54,7 @@ upside_down_loss = Bug(
             "Accuracy then falls as far below a half as it should be above it.",
         ),
         (
-            "The model has learned the training comparisons by heart.",
+            "The model has learned its pairs by heart.",
             "Overfitting brings accuracy down to a half, and not below it.",
         ),
         (
@@ -110,7 +110,7 @@ log_of_the_mean = Bug(
             "Then the accuracy would be below a half.",
         ),
         (
-            "The loss is a sum over pairs and not a mean.",
+            "The loss is a sum over the pairs instead of a mean.",
             "That would change its size, and with Adam hardly its course.",
         ),
     ),

@@ -11,17 +11,17 @@ RECALL: tuple[Quiz, ...] = (
             ("A whole completion, rewarded at its end.",
              "That is the usual, bandit-like view; one can also look token by token."),
             ("A choice between two completions, by an annotator.", "That is the annotator's act, not the policy's."),
-            ("A gradient step, which changes the policy.", "That changes the policy; an action is drawn from it."),
+            ("A gradient step that moves the policy.", "That changes the policy; an action is drawn from it."),
         ),
     ),
     Quiz(
         "Which tokens count in the loss of supervised fine-tuning?",
         (
-            ("The completion's, with its end token.",
+            ("The completion's, and the end token too.",
              "The prompt is given, not to be learned; the end token teaches when to stop."),
-            ("The prompt's and the completion's, all of them.",
+            ("All: the prompt's and the completion's.",
              "That is pre-training; the policy would learn to write prompts."),
-            ("The last token's alone, where the score is read.", "That is where a reward model reads its score."),
+            ("The last token's, where the score is read.", "That is where a reward model reads its score."),
         ),
     ),
     Quiz(

@@ -34,7 +34,7 @@ RECALL: tuple[Quiz, ...] = (
              "The push on a pair goes on until the gap has passed the margin."),
             ("ignore those pairs whose two rewards lie close together.",
              "Those are pushed most."),
-            ("hold the policy near the reference that it started from.",
+            ("hold the policy near the reference from which training started out.",
              "It is about rewards; no policy stands in that loss."),
         ),
     ),

@@ -11,7 +11,7 @@ RECALL: tuple[Quiz, ...] = (
         (
             ("How sure they are that A wins: 0.88 and 0.505.",
              "Bradley-Terry turns the gap into a probability by the sigmoid."),
-            ("Nothing, since only the order of two answers counts.",
+            ("Nothing: for a reward only the order counts.",
              "For picking the better of two that is so; the loss and the KL-regularised optimum see the gap."),
             ("How well they were trained: the first one for longer.",
              "It may only be more confident, which without calibration is no merit."),

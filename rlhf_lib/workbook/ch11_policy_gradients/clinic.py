@@ -187,7 +187,7 @@ ratio_to_reference = Bug(
             "Then little would be clipped. Here most of it is.",
         ),
         (
-            "The KL penalty is too strong and holds it.",
+            "The KL penalty is too strong for it to move on.",
             "There is none in these runs.",
         ),
     ),

@@ -9,7 +9,7 @@ RECALL: tuple[Quiz, ...] = (
         "Chapter 07's reward model was fitted to comparisons by a Bradley-Terry loss. What does that loss "
         "say about the level of the rewards of one prompt?",
         (
-            ("Nothing: a constant may be added.",
+            ("Nothing: all may be shifted by a constant.",
              "Keep this in mind: it is why an intractable sum will cancel in this chapter."),
             ("That their mean over the answers is 0.", "A reward model is often shifted to that afterwards. The loss does not ask for it."),
             ("That the chosen answer's reward is positive.", "Only that it is the larger one of the two."),
