@@ -363,6 +363,24 @@ saved = [run["gold"][stop(seen, 2)] for run, seen in zip(stored, noisy, strict=T
 print(f"gold of the copies kept: median {np.median(saved):+.2f}, worst run {min(saved):+.2f}")
 print(f"gold at the end:         median {np.median([run['gold'][-1] for run in stored]):+.2f}")
 
+# %% [markdown] tags=["exercise"]
+# {exercise: my_checkpoint}
+#
+# Often nobody judges a single copy. Predict first. Then apply each rule to the ten runs in `stored`: it may look at the lists `run["proxy"]` and `run["kl"]` alone, and picks a place in them. Note down the gold of the copy at that place, `run["gold"][place]`: ten numbers a rule. Choose a rule, or `"undecided"`.
+
+# %% tags=["solution"]
+def copy_kept(run, budget=np.inf, price=0.0):
+    proxy, kl = np.array(run["proxy"]), np.array(run["kl"])
+    within = np.flatnonzero(kl <= budget)
+    return within[-1] if budget < np.inf else np.argmax(proxy - price * kl)
+
+
+rules = {"proxy": {}, "budget": {"budget": 10}, "priced": {"price": 0.2}}
+solution_checkpoint = {
+    name: [run["gold"][copy_kept(run, **rule)] for run in stored] for name, rule in rules.items()
+}
+solution_checkpoint_choice = "priced"
+
 # %% [markdown]
 # ## 11. What this chapter claimed
 #
