@@ -190,7 +190,7 @@ for axis, (metric, title) in zip(axes.flat, titles.items(), strict=True):
     axis.plot(np.median(values, 1), lw=2, color=CYCLE[4])
     axis.axhline(np.median([run[metric][0] for run in ends[0.0]]), color="0.4", ls=":")
     axis.set(title=title, xticks=range(len(BETAS)), xticklabels=[f"β {beta:g}" for beta in BETAS])
-free, held, tight = (np.array([run["gold"][-1] for run in ends[beta]]) for beta in BETAS)
+free, _, held, tight = (np.array([run["gold"][-1] for run in ends[beta]]) for beta in BETAS)
 lost = held - tight  # on each seed, from β = 0.2 to 1
 clear = lost.mean() > 2 * lost.std(ddof=1) / len(lost) ** 0.5
 guess.reveal("falls" if free.mean() > held.mean() else "hump" if clear else "level")
@@ -198,11 +198,11 @@ guess.reveal("falls" if free.mean() > held.mean() else "hump" if clear else "lev
 # %% [markdown]
 # Dots are runs, the line joins the medians, and the dotted line is pocket-sft, the policy that does nothing.
 #
-# *Distance and reward* fall as β rises: that is what a price does. *Gold* does not follow the reward. With β = 0 the policy has run past the point where the reward model is right. Between β = 0.2 and β = 1 the reward differs by nearly a point, and gold by so little that five runs cannot tell: what the cheaper penalty collects, gold does not see. (Far to the right
-# the curve must come down to the dotted line: at an infinite price nothing moves.)
+# *Distance* falls with every step of β: that is what a price does. *Reward* falls too, slowly up to β = 0.2 (these runs cannot tell 0.05 from 0.2) and then steeply. *Gold* does not follow the reward. With β = 0 the policy has run past the point where the reward model is right. β = 0.05 holds it too loosely: on every seed gold ends below that of β = 0.2. Between β = 0.2 and
+# β = 1 the reward differs by nearly a point, and gold by so little that five runs cannot tell: what the cheaper penalty collects, gold does not see. (Far to the right the curve must come down to the dotted line: at an infinite price nothing moves.)
 #
 # Now the last panel, the *objective*, which is what each run was told to maximise. At β = 1 it ends far **below** pocket-sft, which has no KL to pay for. How can a policy that is optimised end up worse off than one that does nothing? By noise. A gradient from 32 answers points partly in random directions, and at this learning rate the
-# policy wanders more than a nat away; at β = 1 each nat costs a whole point. The best policy for β = 1 has less than half a nat to pay for (section 3). So a large β wants a smaller learning rate, or more answers a step, before you may call it a leash.
+# policy wanders more than a nat away; at β = 1 each nat costs a whole point. The best policy for β = 1 has less than half a nat to pay for (section 3). So a large β wants a smaller learning rate, or more answers a step, before you may call it a leash (section 13 lets you try).
 #
 # No β is right in general. It depends on the scale of the rewards (here a standard deviation of about 1 over pocket-sft's answers), on the length of answers (KL adds up over tokens), and on how far the reward model can be trusted. So sweep it, and compare runs at equal **KL**, not at equal steps.
 
@@ -561,7 +561,7 @@ axis.invert_yaxis()
 fig.legend(loc="outside right upper");
 
 # %% [markdown]
-# Most of the forgetting happened in supervised fine-tuning, before any RL: compare the two vertical lines. RL adds some more. β = 1 saves a part of that, β = 0.2 hardly any. Pretraining gradients do not only hold: they *re-learn*, to far below where RL began. They cost an extra forward and backward pass in each step, and put no bound on the answers.
+# Most of the forgetting happened in supervised fine-tuning, before any RL: compare the two vertical lines. RL adds some more. β = 1 saves a part of that, smaller ones hardly any. Pretraining gradients do not only hold: they *re-learn*, to far below where RL began. They cost an extra forward and backward pass in each step, and put no bound on the answers.
 #
 # ### Forgetting follows the distance
 #
@@ -577,7 +577,7 @@ axis.set(xlabel="KL to pocket-sft, on answers (nats)", ylabel="loss on documents
 axis.legend();
 
 # %% [markdown]
-# On the whole, the farther a policy has moved on its answers, the more it has forgotten of the documents, whichever β it was trained with. Shenfeld et al. (2025) report the same of large models: how much is forgotten is told by the KL *on the new task*. They call the second half of their finding *RL's razor*: at equal reward RL forgets less than SFT,
+# On the whole, the farther a policy has moved on its answers, the more it has forgotten of the documents, whichever β it was trained with. (It is a trend and no law: three runs of β = 0.05 forgot more than any of β = 0, some of which had moved farther.) Shenfeld et al. (2025) report the same of large models: how much is forgotten is told by the KL *on the new task*. They call the second half of their finding *RL's razor*: at equal reward RL forgets less than SFT,
 # since among all policies that solve the task it ends near one with a small KL. That comparison needs longer and calmer runs than ours, so we do not draw it.
 #
 # ### A likelihood term, and a margin
@@ -758,6 +758,23 @@ def solution_two_kls(logits, ref_logits):
 def solution_ptx_loss(logp, advantages, mask, document_logp, coefficient):
     reinforce = -(advantages[:, None] * logp * mask).sum(1).mean()
     return reinforce - coefficient * document_logp.mean()
+
+# %% [markdown] tags=["exercise"]
+# {exercise: my_rate}
+#
+# Section 4 says that a large β wants a small learning rate. Predict first. Then train a table over listed answers with each rate and four seeds, and note down the last `value` of each history: reward − β · KL. A run is `train_exact(TabularPolicy(small.ref_logp), small, settings)`, with `small = small_world()` from `rlhf_lib.exact.small_world` and `settings = ExactSettings(beta=1.0, steps=100, learning_rate=..., samples=4, seed=seed)`. The untrained table has `small.measure(small.ref_logp, 1.0)["value"]`. Choose a rate, or `"undecided"`.
+
+# %% tags=["solution"]
+from rlhf_lib.exact import ExactSettings, train_exact
+from rlhf_lib.exact.small_world import small_world
+
+small, solution_rate = small_world(), {"0.02": [], "0.1": [], "1": []}
+print(f"untrained: {small.measure(small.ref_logp, 1.0)['value']:.2f}")
+for rate, objectives in solution_rate.items():
+    for seed in range(4):
+        settings = ExactSettings(beta=1.0, steps=100, learning_rate=float(rate), samples=4, seed=seed)
+        objectives.append(train_exact(TabularPolicy(small.ref_logp), small, settings).last("value"))
+solution_rate_choice = "0.1"
 
 # %% [markdown]
 # ## 14. What this chapter claimed

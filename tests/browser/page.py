@@ -214,6 +214,7 @@ class Page:
         self.command("apputils:change-theme", theme=f"JupyterLab {name}")
         value = "true" if name == "Light" else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light='{value}']", state="attached")
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached")
 
     def picture(self, path: Path) -> None:
         """Keep a screenshot with the lab's top at the top of the window."""

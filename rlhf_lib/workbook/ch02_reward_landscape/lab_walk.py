@@ -69,7 +69,7 @@ def describe(found: Walked, step: int, gamma: float) -> str:
 def walk_lab() -> Lab:
     """The live lab."""
     stage, side = Stage(), side_plot("step", "")
-    side.add_bar(name="reward of a step", marker={"color": COLOURS["gold"]}, opacity=0.55)
+    side.add_bar(name="reward of a step", marker={"color": COLOURS["gold"]})
     side.add_scatter(name="return so far", line={"color": WALK, "width": 2.5})
     controls = walk_controls()
 

@@ -22,7 +22,7 @@ from ...training import (
 )
 from ...world import PocketWorld
 
-BETAS = (0.0, 0.2, 1.0)
+BETAS = (0.0, 0.05, 0.2, 1.0)
 STEPS, EVERY, PROMPTS, RATE = 32, 16, 8, 3e-4
 UNSEEN = 96
 """Requests on which a policy is measured, two answers each; the same along a run and for all seeds."""
@@ -123,8 +123,10 @@ EXPERIMENTS = {
             "without a penalty gold falls in the second half": above(_fall("0")),
             "with β = 0.2 gold ends higher than without": _gap("0.2", "0", "gold"),
             "and higher than pocket-sft's": above(lambda run: -_fall("0.2", since=0)(run)),
-            "with β = 0.2 the policy stays nearer than without": _gap("0", "0.2", "kl"),
-            "with β = 1 nearer still": _gap("0.2", "1", "kl"),
+            "and higher than with β = 0.05": _gap("0.2", "0.05", "gold"),
+            "with β = 0.05 the policy stays nearer than without": _gap("0", "0.05", "kl"),
+            "with β = 0.2 nearer still": _gap("0.05", "0.2", "kl"),
+            "and with β = 1 nearest": _gap("0.2", "1", "kl"),
             "with β = 1 the reward ends lower": _gap("0.2", "1", "proxy"),
             "with β = 1 the objective ends below pocket-sft's": above(_fall("1", "objective", 0)),
         },

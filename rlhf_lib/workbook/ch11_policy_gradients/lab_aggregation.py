@@ -34,7 +34,12 @@ def aggregation_lab() -> Lab:
     """The live lab."""
     figure = plot(height=260)
     figure.add_heatmap(
-        colorscale="Viridis", colorbar={"title": "weight"}, zmin=0, hoverongaps=False
+        colorscale="Viridis",
+        colorbar={"title": "weight"},
+        zmin=0,
+        xgap=1,
+        ygap=3,
+        hoverongaps=False,
     )
     figure.update_xaxes(title="token", range=[-0.5, 19.5])
     figure.update_yaxes(autorange="reversed", title="sequence")
@@ -65,8 +70,8 @@ def aggregation_lab() -> Lab:
         return sentence
 
     tasks = (
-        "mean per sequence: lengthen C. What happens to each of its tokens? And to the whole of C?",
+        "“sequence”: lengthen C. What happens to each of its tokens? And to the whole of C?",
         "a wrong answer of 20 tokens and one of 4: under which average is rambling punished least?",
-        "fixed: double the max length. Which learning rate would undo it?",
+        "“fixed”: double the max length. Which learning rate would undo it?",
     )
     return Lab("Which token weighs what", controls, figure, update, tasks)

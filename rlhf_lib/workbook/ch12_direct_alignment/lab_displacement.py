@@ -70,7 +70,13 @@ def describe(found: Followed) -> str:
 
 def disc(name: str, colour: str) -> dict:
     """How answers are drawn: areas in proportion to probability, circles for the reference."""
-    mark = {"color": colour, "sizemode": "area", "sizeref": 0.0004, "line": {"width": 0}}
+    mark = {
+        "color": colour,
+        "sizemode": "area",
+        "sizeref": 0.0004,
+        "line": {"width": 0},
+        "opacity": 0.9,
+    }
     if name == "reference":
         mark |= {"color": "rgba(0,0,0,0)", "line": {"color": colour, "width": 1}}
     if name in ("chosen", "rejected"):
@@ -80,7 +86,7 @@ def disc(name: str, colour: str) -> dict:
 
 def displacement_lab() -> Lab:
     """The live lab."""
-    figure = plot(2, ("answers on a map: alike is near", "log-probability, by step"), height=350)
+    figure = plot(2, ("answers on a map: alike is near", "log-probability (nats)"), height=350)
     figure.update_layout(hovermode=False, legend={"itemsizing": "constant"})
     colours = {"reference": "#909090", "policy": CYCLE[0], "chosen": CYCLE[2], "rejected": CYCLE[1]}
     for name, colour in colours.items():
@@ -89,6 +95,7 @@ def displacement_lab() -> Lab:
         line = {"color": colours[name], "width": 3}
         figure.add_scatter(name=name, mode="lines", line=line, showlegend=False, row=1, col=2)
     figure.update_xaxes(range=[-4.2, 4.2], col=1)
+    figure.update_xaxes(title="step", col=2)
     figure.update_yaxes(range=[-3.6, 5.2], col=1)
     controls = {
         "beta": choice("β", BETAS, 0.1, "how strongly the policy is held to the reference"),

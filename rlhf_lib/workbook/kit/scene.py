@@ -36,6 +36,8 @@ GRADIENTS = {
     "altitude": "#440154, #414487, #2A788E, #22A884, #7AD151, #FDE725",
     "value": "#00224E, #35456C, #666970, #948E77, #C8B866, #FEE838",
 }
+SLOPE = "#414487"
+"""The colour of low ground, on which most of what is translucent lies."""
 
 
 TOGETHER = {"indices", "colors"}
@@ -343,8 +345,11 @@ def swatch(mark: str) -> str:
     colour map."""
     if mark in GRADIENTS:
         return f"<i style='width:56px;height:9px;background:linear-gradient(90deg,{GRADIENTS[mark]})'></i>"
-    look = {"~": "height:11px;opacity:.45", "o": "width:10px;height:10px;border-radius:50%"}
-    return f"<i style='background:#{mark.split('#')[1]};{look.get(mark[0], 'height:4px')}'></i>"
+    look = {"~": "height:11px", "o": "width:10px;height:10px;border-radius:50%"}
+    colour = f"#{mark.split('#')[1]}"
+    if mark[0] == "~":  # as it looks on the map, and so that white is seen on a white page
+        colour = f"color-mix(in srgb, {colour} 45%, {SLOPE})"
+    return f"<i style='background:{colour};{look.get(mark[0], 'height:4px')}'></i>"
 
 
 def densely(path, per_step: int = 5) -> np.ndarray:

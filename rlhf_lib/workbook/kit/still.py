@@ -80,7 +80,7 @@ def draw_figure(area, figure) -> None:
         TRACES[trace.type](axes[names], trace)
     for axis in axes.values():
         if axis.get_legend_handles_labels()[1]:
-            axis.legend(fontsize=7)
+            axis.legend(fontsize=7, **beside(figure.layout.legend))
     for shape in figure.layout.shapes:
         found = next(axis for (x, _), axis in axes.items() if x == (shape.xref or "x").split()[0])
         if shape.visible is False:
@@ -89,6 +89,13 @@ def draw_figure(area, figure) -> None:
             found.axvspan(shape.x0, shape.x1, color="#808080", alpha=0.15, lw=0)
         else:
             found.axvline(shape.x0, color="#707070", ls="--", lw=1)
+
+
+def beside(legend) -> dict:
+    """Where a legend goes: above the axes if plotly has it there, else where it covers least."""
+    if legend.yanchor == "bottom":
+        return {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    return {}
 
 
 def placed(area, layout, x: str, y: str):
@@ -198,7 +205,9 @@ def draw_bars(axis, trace) -> None:
 def draw_heat(axis, trace) -> None:
     """A heat map with its colour bar."""
     values = np.array([[np.nan if v is None else v for v in row] for row in trace.z], dtype=float)
-    drawn = axis.pcolormesh(values, cmap="viridis", vmin=0, vmax=trace.zmax)
+    gaps = {"edgecolors": "white", "lw": 0.5} if trace.xgap else {}
+    drawn = axis.pcolormesh(values, cmap="viridis", vmin=0, vmax=trace.zmax, **gaps)
+    axis.xaxis.get_major_locator().set_params(integer=True)
     axis.set(
         xlim=(0, values.shape[1]), yticks=np.arange(len(values)) + 0.5, yticklabels=list(trace.y)
     )
@@ -281,7 +290,8 @@ def draw_mesh(axis, thing) -> None:
 
 def draw_words(axis, thing) -> None:
     words = re.sub(r"<[^>]+>", "", thing.text)
-    axis.text(*np.asarray(thing.position), words, fontsize=7.5, ha="center", zorder=9)
+    ground = {"facecolor": "white", "alpha": 0.72, "edgecolor": "none", "pad": 1}
+    axis.text(*np.asarray(thing.position), words, fontsize=7.5, ha="center", zorder=9, bbox=ground)
 
 
 OBJECTS = {
