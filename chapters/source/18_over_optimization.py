@@ -399,8 +399,8 @@ assert min(lost) > 0.3, "then it falls from its peak by more than 0.3 points"
 assert all(run["proxy"][-1] > run["proxy"][1] for run in stored), "while the proxy ends higher than at step 10"
 assert budgets.loc[2.5, "gold, worst run"] > budgets.loc[100, "gold, median"], "a small KL budget saves every run"
 assert np.median(saved) > stored[0]["gold"][0], "and so does stopping in time"
-rose = mine["proxy"][-1] - mine["proxy"][1]
-assert rose > 0.2, f"your proxy kept rising after step 10: by {rose:.2f} on this machine, we ask for 0.2"
+rose = mine["proxy"][-1] - mine["proxy"][0]
+assert rose > 0.5, f"your proxy rose by {rose:.2f} on this machine; we ask for 0.5"
 
 # %% [markdown] tags=["recap"]
 # ## Recap
