@@ -1,85 +1,208 @@
-"""Run the grid of real experiments behind chapter 18's lab and store it: `make grid` (an hour or so).
+"""The grid of real runs behind chapter 18's lab: `make grid` (about an hour on one core).
 
-Each cell trains its own reward model(s) and its own policy. The file holds, per cell: the curves of
-proxy, gold, KL and length; answers to four requests at four moments; the best-of-n curve.
+    python -m rlhf_lib.experiments.build_grid          # all seeds; runs that are stored are kept
+    python -m rlhf_lib.experiments.build_grid 3 4      # these seeds
+
+Each run labels its comparisons anew and trains its own reward model(s) and policy. The file holds settings of the
+training, the values of each axis, and for each cell its runs and its best-of-n curves, one a seed.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import json
+import os
 import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
+from functools import cache
 
-from ..lm import load_policy
+import torch
+
+from ..evaluation import best_of_n
+from ..lm import Policy, Rollout, load_policy
+from ..rewards import GoldReward, Reward, RewardModel
 from ..runtime import data_path
-from ..training import OnlineSettings, read_preferences
+from ..training import read_preferences
 from ..world import PocketWorld
-from .over_optimization import Setting, best_of_n_curve, main_settings, train_against, train_proxy
+from .over_optimization import (
+    LEARNING_RATE,
+    Setting,
+    calm_settings,
+    combined,
+    reward_models,
+    steps_of,
+)
 
-PAIRS = (300, 1000, 4000)
-NOISE = (0.3, 1.0)
-BIAS = (0.0, 1.0)
-MEMBERS = (1, 3)
-BETAS = (0.0, 0.05, 0.2)
-STEPS, PROMPTS_PER_STEP = 50, 10
-LEARNING_RATE, WARMUP = 6e-4, 45
-METRICS = ("proxy", "gold", "kl", "length")
 FILE = data_path("over_optimization", "grid.json")
+SEEDS = (0, 1, 2)
+LOOKS = (0, 5, 10, 15, 20, 25, 30, 40, 50, 60)
+"""Steps after which a run is measured."""
+REQUESTS = 96
+SHOWN = ("fact", "opinion", "unsafe", "open")
+"""Kinds of request of which a look keeps an answer."""
+FITTING = 0.3
+"""Share of the work that is fitting the reward models."""
+BASE = Setting(pairs=1000)
+CELLS = tuple(
+    [
+        replace(BASE, pairs=pairs, beta=beta)
+        for pairs in (300, 1000, 4000)
+        for beta in (0.0, 0.1, 0.3)
+    ]
+    + [replace(BASE, members=3, beta=beta) for beta in (0.0, 0.1)]
+    + [replace(BASE, pairs=pairs, layers=1) for pairs in (1000, 4000)]
+    + [replace(BASE, pairs=pairs, bias=0.0) for pairs in (1000, 4000)]
+)
+AXES = ("pairs", "bias", "members", "layers", "beta")
 
 
-def key(setting: Setting) -> str:
-    """The name of a cell in the file."""
-    return f"{setting.pairs} {setting.noise} {setting.bias} {setting.members} {setting.beta}"
+@cache
+def stage() -> tuple[PocketWorld, Policy, list]:
+    """What all runs begin with: the world, the SFT policy, the comparisons."""
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    return PocketWorld(), load_policy("pocket-sft"), pairs
 
 
-def grid_settings(
-    setting: Setting, steps: int = STEPS, prompts_per_step: int = PROMPTS_PER_STEP
-) -> OnlineSettings:
-    """The training settings of a cell: the main run's, with fewer answers and a warm-up of its own."""
-    settings = main_settings(setting, steps, prompts_per_step)
-    return dataclasses.replace(settings, learning_rate=LEARNING_RATE, warmup_steps=WARMUP)
+def follow(setting: Setting, steps: int = LOOKS[-1]) -> Iterator[tuple[float, list[dict]]]:
+    """Train the reward models and a policy of a setting; yield (share done, looks so far) after each and each step."""
+    world, sft, pairs = stage()
+    models: list[RewardModel] = []
+    for model in reward_models(sft, world, pairs, setting):
+        models.append(model)
+        yield FITTING * len(models) / setting.members, []
+    yield from follow_policy(models, setting, steps)
 
 
-def run_cells(pairs: int, noise: float, bias: float) -> dict[str, dict]:
-    """All cells that share their reward models: the single one is the first of the ensemble."""
-    world, policy = PocketWorld(), load_policy("pocket-sft")
-    comparisons = read_preferences(data_path("preferences", "pocket-train.jsonl"))
-    cautious = train_proxy(policy, world, comparisons, Setting(pairs, noise, bias, max(MEMBERS)))
-    cells = {}
-    for members, proxy in zip(MEMBERS, (cautious.models[0], cautious), strict=True):
-        best = best_of_n_curve(policy, world, proxy, prompts=32)
-        rounded = {k: [round(v, 3) for v in getattr(best, k)] for k in ("n", "kl", "proxy", "gold")}
-        for beta in BETAS:
-            setting = Setting(pairs, noise, bias, members, beta)
-            settings = grid_settings(setting)
-            history = train_against(policy.copy(), world, proxy, settings)
-            curves = {m: [round(v, 3) for v in history.series(m)] for m in METRICS}
-            cells[key(setting)] = {"rl": curves, "best_of_n": rounded, "samples": history.samples}
-    return cells
+def follow_policy(
+    models: list[RewardModel], setting: Setting, steps: int = LOOKS[-1]
+) -> Iterator[tuple[float, list[dict]]]:
+    """The training of the policy, with reward models that are there."""
+    policy, looks = stage()[1].copy(), []
+    settings = calm_settings(steps, setting.beta, setting.seed)
+    for step, _ in steps_of(policy, combined(models), settings):
+        if step in LOOKS or step == steps:
+            looks = [*looks, {"step": step, **look(policy, models[0])}]
+        yield FITTING + (1 - FITTING) * step / steps, looks
 
 
-def main(part: int = 0, parts: int = 1) -> None:
-    """Run every `parts`-th group of cells from `part` on, writing after each; groups done are kept."""
+@torch.no_grad()
+def look(policy: Policy, judge: Reward) -> dict:
+    """Means over one answer to each held-out request, and some (request, answer).
+
+    Gold in points, proxy in standard deviations of the SFT policy's answers, KL to the SFT policy in nats. An
+    ensemble's proxy is its first member, so that it can be compared with a single reward model.
+    """
+    world, sft, _ = stage()
+    requests = world.prompts(REQUESTS, seed=77, split="test")
+    rollout = policy.sample(requests, 1, 40, seed=1)
+    drift = (rollout.logp - sft.logprobs(rollout)) * rollout.completion_mask
+    return {
+        "gold": GoldReward(world)(rollout).mean().item(),
+        "proxy": judge(rollout).mean().item(),
+        "kl": drift.sum(1).mean().item(),
+        "answers": shown(rollout),
+    }
+
+
+def shown(rollout: Rollout) -> list[tuple[str, str]]:
+    """The first request of each kind in `SHOWN` with its answer."""
+    asked = [*zip(rollout.prompts, rollout.texts, strict=True)]
+    first = [next(pair for pair in asked if pair[0].kind == kind) for kind in SHOWN]
+    return [(prompt.text, text) for prompt, text in first]
+
+
+def run_cell(models: list[RewardModel], setting: Setting) -> dict:
+    """One run: name -> one value a look."""
+    *_, (_, looks) = follow_policy(models, setting)
+    return {"seed": setting.seed, **{name: [row[name] for row in looks] for name in looks[0]}}
+
+
+@cache
+def sft_answers() -> tuple[list[Rollout], torch.Tensor]:
+    """64 answers of the SFT policy to each of 96 held-out requests, and their gold (M, 64)."""
+    world, sft, _ = stage()
+    asked = world.prompts(REQUESTS, seed=31, split="test")
+    parts = range(0, REQUESTS, 8)
+    rollouts = [sft.sample(asked[start : start + 8], 64, 40, seed=start) for start in parts]
+    return rollouts, scores(GoldReward(world), rollouts)
+
+
+@torch.no_grad()
+def scores(says: Callable[[Rollout], torch.Tensor], rollouts: list[Rollout]) -> torch.Tensor:
+    """(M, n): what a judge says of n answers to each of `REQUESTS` requests."""
+    return torch.cat([says(rollout) for rollout in rollouts]).view(REQUESTS, -1)
+
+
+def best_of_n_run(models: list[RewardModel], seed: int) -> dict:
+    """Best-of-n by the reward models together: n, KL (nats), gold, and the proxy of the first of them."""
+    rollouts, gold = sft_answers()
+    picked = scores(combined(models), rollouts)
+    curve, seen = best_of_n(picked, gold), best_of_n(picked, scores(models[0], rollouts))
+    found = {"n": curve.n, "kl": curve.kl, "proxy": seen.gold, "gold": curve.gold}
+    return {"seed": seed, **found}
+
+
+def axes_of(setting: Setting) -> dict:
+    """The part of a setting that the reader can choose."""
+    return {name: value for name, value in asdict(setting).items() if name in AXES}
+
+
+def known_cells() -> dict[Setting, dict]:
+    """What is stored: the cells of the file, and empty ones for those that are missing."""
+    stored = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    known = {json.dumps(cell["setting"]): cell for cell in stored.get("cells", ())}
+    empty = {cell: {"setting": axes_of(cell), "runs": [], "best_of_n": []} for cell in CELLS}
+    return {cell: known.get(json.dumps(axes_of(cell)), empty[cell]) for cell in CELLS}
+
+
+def run_seed(seed: int, cells: dict[Setting, dict]) -> Iterator[Setting]:
+    """Add a seed to the cells that lack it; cells which differ in beta alone share their reward models."""
+    world, sft, pairs = stage()
+    for proxy in dict.fromkeys(replace(cell, beta=0.0, seed=seed) for cell in CELLS):
+        family = [cell for cell in CELLS if replace(cell, beta=0.0, seed=seed) == proxy]
+        missing = [c for c in family if seed not in [run["seed"] for run in cells[c]["runs"]]]
+        if not missing:
+            continue
+        models = [*reward_models(sft, world, pairs, proxy)]
+        best = best_of_n_run(models, seed)
+        for cell in missing:
+            cells[cell]["runs"].append(run_cell(models, replace(cell, seed=seed)))
+            cells[cell]["best_of_n"].append(best)
+            yield cell
+
+
+def write(cells: dict[Setting, dict]) -> None:
+    """The cells that have runs, with what they were run with; answers of the first seed only."""
+    filled = [cell for cell in cells.values() if cell["runs"]]
+    for run in (run for cell in filled for run in cell["runs"][1:]):
+        run.pop("answers", None)
+    axes = {name: sorted({cell["setting"][name] for cell in filled}) for name in AXES}
+    settings = {"steps": LOOKS[-1], "learning_rate": LEARNING_RATE, "requests": REQUESTS}
+    content = {"settings": settings, "axes": axes, "cells": filled}
+    fresh = FILE.with_suffix(".tmp")
+    fresh.write_text(json.dumps(rounded(content), separators=(",", ":")) + "\n", encoding="utf-8")
+    os.replace(fresh, FILE)
+
+
+def rounded(value):
+    """Floats with three digits behind the point."""
+    if isinstance(value, dict):
+        return {key: rounded(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(part) for part in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def main(names: list[str]) -> None:
+    """Run what is not there yet, and write after each run."""
     FILE.parent.mkdir(parents=True, exist_ok=True)
-    path = FILE if parts == 1 else FILE.with_suffix(f".{part}.json")
-    cells = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    groups = list(itertools.product(PAIRS, NOISE, BIAS))[part::parts]
-    for number, group in enumerate(groups, start=1):
-        if key(Setting(*group, MEMBERS[-1], BETAS[-1])) not in cells:
-            cells |= run_cells(*group)
-            path.write_text(json.dumps(cells, separators=(",", ":")), encoding="utf-8")
-        print(f"{number}/{len(groups)} {group}", flush=True)
-
-
-def merge() -> None:
-    """Join the files of several parts into one."""
-    cells: dict[str, dict] = {}
-    for path in sorted(FILE.parent.glob("grid.*.json")):
-        cells |= json.loads(path.read_text(encoding="utf-8"))
-        path.unlink()
-    FILE.write_text(json.dumps(cells, separators=(",", ":")), encoding="utf-8")
+    cells = known_cells()
+    for seed in map(int, names or SEEDS):
+        for cell in run_seed(seed, cells):
+            write(cells)
+            gold = cells[cell]["runs"][-1]["gold"]
+            print(f"seed {seed} {axes_of(cell)}: gold", [round(g, 2) for g in gold], flush=True)
 
 
 if __name__ == "__main__":
-    merge() if sys.argv[1:] == ["merge"] else main(*map(int, sys.argv[1:]))
+    main(sys.argv[1:])

@@ -14,13 +14,11 @@ from torch import Tensor
 
 from ..lm import Policy, load_policy
 from ..rewards import GoldReward, RewardModel
-from ..training import OnlineTrainer, preset
 from ..world import PocketWorld
+from .over_optimization import LEARNING_RATE, calm_settings, steps_of
 from .plane import MEASURES, Axes, Plane, measure_policy, weights_of, with_weights
 
 STEPS = 60
-LEARNING_RATE = 2e-4
-"""Constant, without a warm-up."""
 COLUMNS, ROWS = 9, 7
 PROMPTS = 192
 MARGIN = 0.22
@@ -28,15 +26,10 @@ EVERY = 2
 """The path is measured at every second step."""
 
 
-def train_and_keep(sft: Policy, world: PocketWorld, proxy) -> list[Tensor]:
+def train_and_keep(sft: Policy, proxy) -> list[Tensor]:
     """The weights of the run, before it and after each step."""
-    settings = preset("rloo", steps=STEPS, learning_rate=LEARNING_RATE, seed=0)
-    trainer = OnlineTrainer(sft.copy(), world.prompts(2000, seed=7), proxy, settings)
-    kept = [weights_of(trainer.policy)]
-    for _ in range(STEPS):
-        trainer.step()
-        kept.append(weights_of(trainer.policy))
-    return kept
+    policy = sft.copy()
+    return [weights_of(policy) for _ in steps_of(policy, proxy, calm_settings(STEPS))]
 
 
 def span(places: list[tuple], count: int, index: int) -> Tensor:
@@ -62,7 +55,7 @@ def build() -> Plane:
     """Train, then measure the run and the plane."""
     world, sft = PocketWorld(), load_policy("pocket-sft")
     proxy = RewardModel.load("pocket-reward")
-    kept = train_and_keep(sft, world, proxy)
+    kept = train_and_keep(sft, proxy)
     measured = measurer(world, sft, proxy)
     run = {step: measured(kept[step]) for step in range(0, STEPS + 1, EVERY)}
     peak = max(run, key=lambda step: run[step]["gold"])

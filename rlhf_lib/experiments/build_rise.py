@@ -18,14 +18,12 @@ import torch
 from ..lm import Policy, Rollout, load_policy
 from ..rewards import GoldReward, Reward
 from ..runtime import data_path
-from ..training import OnlineTrainer, preset, read_preferences
+from ..training import read_preferences
 from ..world import PocketWorld
 from .model_cards import add_figures
-from .over_optimization import Setting, train_proxy
+from .over_optimization import Setting, calm_settings, steps_of, train_proxy
 
 STEPS, EVERY = 160, 10
-LEARNING_RATE = 2e-4
-"""Constant, without a warm-up."""
 SEEDS = tuple(range(10))
 FILE = data_path("over_optimization", "rise.json")
 
@@ -55,17 +53,10 @@ def rise_looks(
     64 answers of the last training step, 0 before the first.
     """
     world = PocketWorld()
-    settings = preset(
-        "rloo", steps=steps, learning_rate=LEARNING_RATE, kl_coefficient=beta, seed=seed
-    )
-    trainer = OnlineTrainer(policy, world.prompts(2000, seed=7), proxy, settings)
-    row = {"proxy": 0.0, "kl": 0.0}
-    for step in range(steps + 1):
+    for step, row in steps_of(policy, proxy, calm_settings(steps, beta, seed)):
         if step % EVERY == 0:
-            gold = held_out_gold(world, policy)
-            yield {"step": step, "gold": gold, "proxy": row["proxy"], "kl": row["kl"]}
-        if step < steps:
-            row = trainer.step()
+            seen = {name: row.get(name, 0.0) for name in ("proxy", "kl")}
+            yield {"step": step, "gold": held_out_gold(world, policy), **seen}
 
 
 def rise_runs() -> list[dict]:

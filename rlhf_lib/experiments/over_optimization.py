@@ -6,20 +6,16 @@ One function runs any setting; chapter 18, its lab, the stored grid and the slow
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
-
-from ..evaluation.best_of_n import BestOfN, best_of_n
 from ..lm import Policy
-from ..rewards import EnsembleReward, GoldReward, RewardModel
+from ..rewards import EnsembleReward, Reward, RewardModel
 from ..training import (
-    History,
     OnlineSettings,
+    OnlineTrainer,
     RewardModelSettings,
     preset,
-    train_online,
     train_reward_model,
 )
 from ..world import HUMAN_BIAS, Annotator, PocketWorld, Preference, Prompt
@@ -31,22 +27,21 @@ class Setting:
 
     pairs: comparisons that the reward model is trained on. noise: temperature of the annotators.
     bias: factor on the annotators' usual biases. members: reward models; more than one are combined
-    as mean - std. beta: KL coefficient in the reward. seed: of labels, reward model and policy.
+    as mean - std. layers: of the reward model, the first ones of the SFT model. beta: KL coefficient in
+    the reward. seed: of labels, reward model and policy.
     """
 
     pairs: int = 4000
     noise: float = 0.3
     bias: float = 1.0
     members: int = 1
+    layers: int = 4
     beta: float = 0.0
     seed: int = 0
 
 
-STEPS = 48
-PROMPTS_PER_STEP = 16
-LEARNING_RATE = 6e-4
-WARMUP = 38
-"""A long warm-up: small steps while the curve rises, larger ones once it has."""
+LEARNING_RATE = 2e-4
+"""Constant, without a warm-up."""
 
 
 def relabel(
@@ -72,59 +67,59 @@ def _labelled(annotator: Annotator, pair: Preference, rng: random.Random) -> Pre
     return annotator.prefer(pair.prompt, pair.chosen, pair.rejected, rng)
 
 
-def train_proxy(policy: Policy, world: PocketWorld, pairs: list[Preference], setting: Setting):
-    """The proxy reward of a setting: one reward model, or a cautious ensemble."""
-    models = []
+def reward_models(
+    policy: Policy, world: PocketWorld, pairs: list[Preference], setting: Setting
+) -> Iterator[RewardModel]:
+    """The setting's reward models, one after the other; the first is that of the same setting with one member."""
+    body = first_layers(policy, setting.layers)
     for member in range(setting.members):
-        model = RewardModel.from_policy(policy, seed=100 * setting.seed + member)
+        model = RewardModel.from_policy(body, seed=100 * setting.seed + member)
         labels = relabel(pairs, world, setting, member)
         train_reward_model(model, labels, RewardModelSettings(seed=100 * setting.seed + member))
-        models.append(model)
+        yield model
+
+
+def first_layers(policy: Policy, layers: int) -> Policy:
+    """A policy with the first `layers` layers of this one: a smaller body for a reward model.
+
+    Raises:
+        ValueError: it has fewer layers, or `layers` is below 1.
+    """
+    there = len(policy.model.model.layers)
+    if not 1 <= layers <= there:
+        raise ValueError(f"layers must be 1 to {there}; got {layers}")
+    if layers == there:
+        return policy
+    small = policy.copy()
+    small.model.model.layers = small.model.model.layers[:layers]
+    small.model.config = replace(small.model.config, num_hidden_layers=layers)
+    return small
+
+
+def combined(models: list[RewardModel]) -> Reward:
+    """One reward model as it is; several as a cautious ensemble: mean minus standard deviation."""
     return models[0] if len(models) == 1 else EnsembleReward(models, "mean_minus_std")
 
 
-def main_settings(
-    setting: Setting | None = None, steps: int = STEPS, prompts_per_step: int = PROMPTS_PER_STEP
-) -> OnlineSettings:
-    """The training settings that all runs of the experiment share: RLOO with a long warm-up."""
-    setting = setting or Setting()
-    return preset(
-        "rloo",
-        steps=steps,
-        prompts_per_step=prompts_per_step,
-        learning_rate=LEARNING_RATE,
-        warmup_steps=WARMUP,
-        kl_coefficient=setting.beta,
-        seed=setting.seed,
-    )
+def train_proxy(
+    policy: Policy, world: PocketWorld, pairs: list[Preference], setting: Setting
+) -> Reward:
+    """The proxy reward of a setting."""
+    return combined([*reward_models(policy, world, pairs, setting)])
 
 
-def train_against(
-    policy: Policy, world: PocketWorld, proxy, settings: OnlineSettings | None = None
-) -> History:
-    """Train `policy` in place on `proxy`, with gold measured on every answer."""
-    prompts = world.prompts(2000, seed=7)
-    return train_online(policy, prompts, proxy, settings or main_settings(), GoldReward(world))
+def calm_settings(steps: int, beta: float = 0.0, seed: int = 0) -> OnlineSettings:
+    """The training settings that all runs of the experiment share: RLOO at a constant rate, 64 answers a step."""
+    return preset("rloo", steps=steps, learning_rate=LEARNING_RATE, kl_coefficient=beta, seed=seed)
 
 
-@torch.no_grad()
-def sample_scores(
-    policy: Policy, world: PocketWorld, proxy, prompts: list, n: int, seed: int = 0
-) -> tuple[Tensor, Tensor]:
-    """Proxy and gold (M, n) of n answers to each of M requests."""
-    gold_reward, proxies, golds = GoldReward(world), [], []
-    for start in range(0, len(prompts), 8):
-        part = prompts[start : start + 8]
-        rollout = policy.sample(part, n, 40, seed=seed + start)
-        proxies.append(proxy(rollout).view(len(part), n))
-        golds.append(gold_reward(rollout).view(len(part), n))
-    return torch.cat(proxies), torch.cat(golds)
-
-
-def best_of_n_curve(
-    policy: Policy, world: PocketWorld, proxy, n: int = 64, prompts: int = 48, seed: int = 0
-) -> BestOfN:
-    """Proxy and gold of best-of-n from the policy, n up to 64, on held-out requests."""
-    asked = world.prompts(prompts, seed=31 + seed, split="test")
-    proxies, golds = sample_scores(policy, world, proxy, asked, n, seed)
-    return best_of_n(proxies, golds)
+def steps_of(
+    policy: Policy, proxy: Reward, settings: OnlineSettings
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Train `policy` in place; yield (steps done, measures of the last step), with none before the first."""
+    trainer = OnlineTrainer(policy, PocketWorld().prompts(2000, seed=7), proxy, settings)
+    row: dict[str, float] = {}
+    for step in range(settings.steps + 1):
+        yield step, row
+        if step < settings.steps:
+            row = trainer.step()

@@ -1,8 +1,9 @@
-"""The over-optimization experiment: whose labels it takes."""
+"""The over-optimization experiment: whose labels it takes, how large its reward models are, what its grid holds."""
 
 import pytest
 
-from rlhf_lib.experiments import Setting, relabel
+from rlhf_lib.experiments import Setting, build_grid, relabel
+from rlhf_lib.experiments.over_optimization import first_layers
 from rlhf_lib.world import Preference
 
 
@@ -17,3 +18,33 @@ def test_comparisons_are_labelled_anew_by_seed(world):
 def test_annotators_know_pocket_world_only(world):
     with pytest.raises(ValueError, match="pairs must be about PocketWorld"):
         relabel([Preference("why?", "so.", "no.")], world, Setting())
+
+
+def test_a_smaller_body_has_the_first_layers_only(pocket):
+    small = first_layers(pocket, 1)
+    assert len(small.model.model.layers) == 1 and len(pocket.model.model.layers) > 1
+    with pytest.raises(ValueError, match="layers must be 1 to"):
+        first_layers(pocket, 99)
+
+
+@pytest.fixture
+def grid_of_one(monkeypatch, tmp_path):
+    """One cell without training: the file of `build_grid`, and what was asked for."""
+    asked = []
+    monkeypatch.setattr(build_grid, "CELLS", (build_grid.BASE,))
+    monkeypatch.setattr(build_grid, "FILE", tmp_path / "grid.json")
+    monkeypatch.setattr(build_grid, "reward_models", lambda *stage: [asked.append(stage[-1])])
+    monkeypatch.setattr(build_grid, "best_of_n_run", lambda models, seed: {"seed": seed})
+    run = {"step": [0, 60], "gold": [0.12345, -1.0], "answers": [[("why?", "so.")]] * 2}
+    monkeypatch.setattr(build_grid, "run_cell", lambda _, cell: {"seed": cell.seed, **run})
+    return asked
+
+
+def test_a_stored_run_is_not_made_again_and_seeds_add_up(grid_of_one):
+    for seeds in (["0"], ["0", "1"]):
+        build_grid.main(seeds)
+    assert [setting.seed for setting in grid_of_one] == [0, 1]
+    (cell,) = build_grid.known_cells().values()
+    assert [run["seed"] for run in cell["runs"]] == [0, 1]
+    assert cell["runs"][0]["gold"] == [0.123, -1.0]
+    assert "answers" in cell["runs"][0] and "answers" not in cell["runs"][1]

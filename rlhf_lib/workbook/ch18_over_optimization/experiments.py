@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...evaluation import best_of_n
+from ...experiments.build_grid import scores, sft_answers
 from ...experiments.build_rise import held_out_answers, rise_looks
 from ...experiments.experiment import Experiment, above
 from ...lm import Policy, Rollout, load_policy
@@ -66,24 +67,8 @@ def onlookers(seed: int) -> dict:
     return {"step": [step for step, _ in along], **found}
 
 
-MOST, TOGETHER = 64, 8
-"""Answers to each request from which the best is picked; requests that are answered together."""
-
-
-@cache
-def sft_answers(kind: str = "") -> list[Rollout]:
-    """`MOST` answers of the SFT policy to each of 96 held-out requests, or to as many false claims."""
-    world, sft = stage()
-    asked = false_claims() if kind == "claims" else world.prompts(REQUESTS, seed=31, split="test")
-    count = TASTE_MOST if kind == "claims" else MOST
-    starts = range(0, REQUESTS, TOGETHER)
-    return [sft.sample(asked[start : start + TOGETHER], count, 40, seed=start) for start in starts]
-
-
-@torch.no_grad()
-def scores(says: Judge, rollouts: list[Rollout]) -> Tensor:
-    """(requests, answers): what a judge says of the answers to each request."""
-    return torch.cat([says(rollout) for rollout in rollouts]).view(REQUESTS, -1)
+MOST, TASTE_MOST = 64, 16
+"""Answers to each request from which the best is picked."""
 
 
 def best_by_proxy(seed: int) -> dict:
@@ -91,9 +76,8 @@ def best_by_proxy(seed: int) -> dict:
 
     "ideal" is the gold of the best by gold itself.
     """
-    rollouts, proxy = sft_answers(), judge(seed)
-    gold = scores(GoldReward(stage()[0]), rollouts)
-    curve, ideal = best_of_n(scores(proxy, rollouts), gold), best_of_n(gold, gold)
+    rollouts, gold = sft_answers()
+    curve, ideal = best_of_n(scores(judge(seed), rollouts), gold), best_of_n(gold, gold)
     found = {"step": curve.n, "kl": curve.kl, "proxy": curve.proxy, "gold": curve.gold}
     return {**found, "ideal": ideal.gold}
 
@@ -106,7 +90,7 @@ TEAMS = {
     "agreement": {"bias": Bias(agreement=2.0)},
 }
 """Annotators by what they like besides what is good, in gold points a sentence; `fair` like nothing else."""
-TASTE_COMPARISONS, TASTE_MOST = 500, 16
+TASTE_COMPARISONS = 500
 
 
 def team_labels(team: str, seed: int) -> list[Preference]:
@@ -158,9 +142,18 @@ def answers_for(team: str) -> list[Rollout]:
     Agreement only shows where the user is wrong.
     """
     if team == "agreement":
-        return sft_answers("claims")
-    first = torch.arange(TOGETHER * MOST).view(TOGETHER, MOST)[:, :TASTE_MOST].flatten()
-    return [rollout.select(first) for rollout in sft_answers()]
+        return answers_to_false_claims()
+    rollouts = sft_answers()[0]
+    index = torch.arange(len(rollouts[0].texts)).view(-1, MOST)
+    return [rollout.select(index[:, :TASTE_MOST].flatten()) for rollout in rollouts]
+
+
+@cache
+def answers_to_false_claims() -> list[Rollout]:
+    """`TASTE_MOST` answers to each of 96 held-out requests in which the user is wrong."""
+    asked, sft = false_claims(), stage()[1]
+    starts = range(0, REQUESTS, 8)
+    return [sft.sample(asked[start : start + 8], TASTE_MOST, 40, seed=start) for start in starts]
 
 
 def tastes(seed: int) -> dict:

@@ -1,7 +1,7 @@
 """The stored grid of over-optimization runs, as the lab reads it: cells, each with one or several seeds.
 
 The file has `axes` (name -> the values that occur) and `cells` (setting, runs, best_of_n); not every combination of
-values is a cell. An older form (one seed a cell, each training step, no `axes`) is read too.
+values is a cell.
 """
 
 from __future__ import annotations
@@ -13,12 +13,10 @@ from functools import cache
 
 import numpy as np
 
-from ...evaluation import smooth
 from ...experiments.build_grid import FILE
 
 MEASURES = ("proxy", "gold", "distance")
-OLD_AXES = ("pairs", "noise", "bias", "members", "beta")
-DEFAULT = {"pairs": 1000, "noise": 0.3, "bias": 1.0, "members": 1, "beta": 0.0, "body": "4 layers"}
+DEFAULT = {"pairs": 1000, "bias": 1.0, "members": 1, "layers": 4, "beta": 0.0}
 """Where the lab begins, as far as the grid has these axes."""
 
 
@@ -53,11 +51,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class RunGrid:
-    """All cells; the values of each axis; settings of the training where the file tells them."""
+    """All cells, and the values of each axis."""
 
     axes: dict[str, list]
     cells: tuple[Cell, ...]
-    settings: dict
 
     @property
     def start(self) -> Cell:
@@ -99,12 +96,10 @@ def load_grid() -> RunGrid:
 
 
 def read_grid(stored: dict) -> RunGrid:
-    """A grid from the contents of its file, in the present or in the older form."""
-    if "cells" not in stored:
-        return read_old(stored)
+    """A grid from the contents of its file."""
     cells = tuple(read_cell(cell) for cell in stored["cells"])
     axes = {name: list(values) for name, values in stored["axes"].items()}
-    return RunGrid(axes, cells, stored.get("settings", {}))
+    return RunGrid(axes, cells)
 
 
 def read_cell(stored: dict) -> Cell:
@@ -126,25 +121,3 @@ def measured(runs: Sequence[dict]) -> dict[str, np.ndarray]:
         "gold": table["gold"],
         "distance": np.sqrt(table["kl"].clip(0)),
     }
-
-
-def read_old(stored: dict) -> RunGrid:
-    """The older form: '300 0.3 0.0 1 0.0' -> curves by training step, answers at some steps."""
-    cells = []
-    for name, cell in stored.items():
-        setting = dict(zip(OLD_AXES, map(json.loads, name.split()), strict=True))
-        curves = {key: smooth(cell["rl"][key]) for key in ("proxy", "gold", "kl")}
-        steps = np.arange(len(curves["gold"]))
-        best = {"n": np.array(cell["best_of_n"]["n"]), **measured([cell["best_of_n"]])}
-        cells.append(Cell(setting, steps, measured([curves]), answers_by_step(cell, steps), best))
-    axes = {name: sorted({cell.setting[name] for cell in cells}) for name in OLD_AXES}
-    return RunGrid(axes, tuple(cells), {})
-
-
-def answers_by_step(cell: dict, steps: np.ndarray) -> tuple:
-    """For each step the (request, answer) pairs of the last step at which answers were kept."""
-    kept = sorted({sample["step"] for sample in cell["samples"]})
-    last = [max((k for k in kept if k <= step), default=kept[0]) for step in steps]
-    return tuple(
-        [(s["prompt"], s["text"]) for s in cell["samples"] if s["step"] == step] for step in last
-    )

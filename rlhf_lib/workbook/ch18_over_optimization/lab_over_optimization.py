@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
+from ...experiments.build_grid import LOOKS, follow
+from ...experiments.over_optimization import Setting
 from ...plots import COLOURS
 from ..kit.lab import Lab, choice, player, plot, send
 from ..kit.words import counted, plain, signed
 from ..kit.work import Slowly
 from .grid import Cell, RunGrid, load_grid
-from .live import PAIRS as LIVE_PAIRS
-from .live import STEPS as LIVE_STEPS
-from .live import LiveRun
+
+FRESH_SEED = 100
+"""Of the run that is trained now: none of the stored ones."""
 
 LOWEST = -3.0
 """Gold below this is cut off, so that a collapse does not flatten all else."""
@@ -36,25 +38,33 @@ ROLES = (
 
 LABELS = {
     "pairs": ("comparisons", "how many comparisons the reward model has learned from"),
-    "noise": ("noise", "temperature of the annotators' choices: high is careless"),
-    "bias": ("bias", "0: fair annotators; 1: they like length and flattery"),
+    "bias": (
+        "bias",
+        "0: fair annotators; 1: they like length, flattery and confidence a little too much",
+    ),
     "members": ("reward models", "1, or a cautious ensemble: mean minus standard deviation"),
     "beta": ("β", "weight of the KL penalty in the reward"),
-    "body": ("its size", "layers of the reward model"),
+    "layers": ("layers", "of the reward model: the SFT model has 4, a smaller one 1"),
 }
 """Axis of the grid -> (label, tooltip) of its control."""
 
 GREY = "#858585"
 
 
-def over_optimization_lab(live: LiveRun | None = None) -> Lab:
-    """The lab over the stored grid; with `live` also a button that trains the chosen setting."""
+def train_now(setting: dict) -> Iterator[tuple[float, list[dict]]]:
+    """Train a cell's setting with a seed that is not stored; yields (share done, looks so far)."""
+    for share, looks in follow(Setting(**setting, seed=FRESH_SEED)):
+        yield share, [{**row, "distance": max(row["kl"], 0.0) ** 0.5} for row in looks]
+
+
+def over_optimization_lab(train: Callable | None = None) -> Lab:
+    """The lab over the stored grid; with `train`, such as `train_now`, a button that trains the chosen setting."""
     import ipywidgets as widgets
 
     grid = load_grid()
     figure, board, answers = runs_plot(grid), Board(grid), widgets.HTML()
     controls = grid_controls(grid)
-    train = Slowly(live.follow, board.keep) if live else None
+    work = Slowly(train, board.keep) if train else None
 
     def update(step, **wanted) -> str:
         cell = board.choose(wanted)
@@ -67,8 +77,8 @@ def over_optimization_lab(live: LiveRun | None = None) -> Lab:
         return f"{board.note}{describe(cell)} {describe_look(cell, look)} {board.described()}"
 
     lab = Lab(
-        "Over-optimization", controls, figure, update, TASKS, below=answers, work=train,
-        extra=(*player(controls["step"], 500), *buttons(board, train, live)), forget=board.forget,
+        "Over-optimization", controls, figure, update, TASKS, below=answers, work=work,
+        extra=(*player(controls["step"], 500), *buttons(board, work)), forget=board.forget,
     )  # fmt: skip
     board.redraw = lab.redraw
     for panel in PANELS:
@@ -97,7 +107,7 @@ def grid_controls(grid: RunGrid) -> dict:
     return {**controls, "step": choice("step", steps, steps[-1], tooltip)}
 
 
-def buttons(board: Board, train: Slowly | None, live: LiveRun | None) -> tuple:
+def buttons(board: Board, work: Slowly | None) -> tuple:
     """Pin, and train now."""
     import ipywidgets as widgets
 
@@ -107,10 +117,10 @@ def buttons(board: Board, train: Slowly | None, live: LiveRun | None) -> tuple:
     )  # fmt: skip
     pin.on_click(lambda _: board.pin())
     now = widgets.Button(
-        description="Train it now", icon="play", disabled=live is None, layout={"width": "128px"},
-        tooltip=f"trains reward model (on {LIVE_PAIRS} comparisons at most) and policy ({LIVE_STEPS} steps): a minute or two",
+        description="Train it now", icon="play", disabled=work is None, layout={"width": "128px"},
+        tooltip=f"trains the reward models and the policy ({LOOKS[-1]} steps) with labels of its own: one to three minutes",
     )  # fmt: skip
-    now.on_click(lambda _: train(dict(board.now.setting)))
+    now.on_click(lambda _: work(dict(board.now.setting)))
     return pin, now
 
 
@@ -160,7 +170,7 @@ class Board:
             return words
         last = self.live[-1]
         return (
-            f"{words}Trained now ({named(self.live_setting, self.grid)}): step {last['step']} of {LIVE_STEPS}, "
+            f"{words}Trained now ({named(self.live_setting, self.grid)}): step {last['step']} of {LOOKS[-1]}, "
             f"gold {signed(last['gold'])}, proxy {signed(last['proxy'])}."
         )
 

@@ -1,4 +1,4 @@
-"""The over-optimization lab: the grid in both of its forms, its words, its board of runs, and the live run."""
+"""The over-optimization lab: the grid, its words, its board of runs, and the live run."""
 
 import asyncio
 from dataclasses import replace
@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from rlhf_lib.workbook.ch18_over_optimization import lab_over_optimization as lab_module
-from rlhf_lib.workbook.ch18_over_optimization import live
 from rlhf_lib.workbook.ch18_over_optimization.grid import read_grid
 from rlhf_lib.workbook.ch18_over_optimization.lab_over_optimization import (
     BEFORE,
@@ -17,6 +16,7 @@ from rlhf_lib.workbook.ch18_over_optimization.lab_over_optimization import (
     describe_look,
     over_optimization_lab,
     trace,
+    train_now,
 )
 
 STEPS = [0, 3, 6, 9]
@@ -59,7 +59,7 @@ def grid():
         stored(300, 3, 0.0, [HOLDS]),
     ]
     axes = {"pairs": [300, 1000], "members": [1, 3], "beta": [0.0, 0.3]}
-    return read_grid({"settings": {}, "axes": axes, "cells": cells})
+    return read_grid({"axes": axes, "cells": cells})
 
 
 @pytest.fixture
@@ -73,18 +73,6 @@ def test_several_seeds_are_a_median_and_a_range(grid):
     assert cell.seeds == 3 and cell.median("gold").tolist() == pytest.approx(FALLS)
     assert cell.median("distance").tolist() == pytest.approx([0, 1, 2, 3])  # -0.01 nats count as 0
     assert cell.peak == 2 and cell.answers[1] == [["what eats mice?", "an owl 3"]]
-
-
-def test_the_older_form_is_read_too():
-    cell = {
-        "rl": {"proxy": [0, 1, 2], "gold": [0, 1, 0], "kl": [0, 1, 2], "length": [5, 5, 5]},
-        "best_of_n": {"n": [1, 2], "kl": [0, 0.2], "proxy": [0, 1], "gold": [0, 1]},
-        "samples": [{"step": 0, "prompt": "hi", "text": "a"}, {"step": 2, "prompt": "hi", "text": "b"}],
-    }  # fmt: skip
-    grid = read_grid({"300 0.3 0.0 1 0.05": cell, "1000 0.3 0.0 1 0.05": cell})
-    assert grid.axes["pairs"] == [300, 1000] and grid.start.setting["pairs"] == 1000
-    assert [answers[0][1] for answers in grid.start.answers] == ["a", "a", "b"]
-    assert grid.start.seeds == 1 and grid.start.measures["gold"].shape == (1, 3)
 
 
 def test_what_was_not_run_is_replaced_by_the_nearest_and_said(grid):
@@ -180,23 +168,19 @@ def test_the_step_under_the_pointer_is_chosen(lab):
     assert lab.controls["step"].value == 3
 
 
-class Pretended:
+def pretended(setting):
     """A live run without training: looks that fall."""
-
-    def follow(self, setting):
-        yield 0.3, []
-        for count in range(1, 4):
-            yield (
-                0.3 + 0.2 * count,
-                [{"step": 4 * i, "gold": -i, "proxy": i, "distance": i} for i in range(count)],
-            )
+    yield 0.3, []
+    for count in range(1, 4):
+        looks = [{"step": 4 * i, "gold": -i, "proxy": i, "distance": i} for i in range(count)]
+        yield 0.3 + 0.2 * count, looks
 
 
 def test_a_live_run_is_drawn_as_it_comes_and_can_be_stopped(grid, monkeypatch):
     monkeypatch.setattr(lab_module, "load_grid", lambda: grid)
 
     async def run():
-        lab = over_optimization_lab(Pretended())
+        lab = over_optimization_lab(pretended)
         press(lab, "Train it now")
         while not lab.work.running:
             await asyncio.sleep(0.005)
@@ -213,19 +197,15 @@ def test_a_live_run_is_drawn_as_it_comes_and_can_be_stopped(grid, monkeypatch):
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
-def test_a_real_live_run_in_small():
+def test_a_real_live_run_in_small(monkeypatch):
     """A reward model on 40 comparisons, two steps: looks at the start and at the end, on held-out requests."""
-    run = live.LiveRun()
-    run.requests = run.requests[:4]
-    pieces = list(run.follow({"pairs": 40, "members": 1, "beta": 0.1}, steps=4, prompts_per_step=2))
+    follow = lab_module.follow
+    monkeypatch.setattr(lab_module, "follow", lambda setting: follow(setting, steps=2))
+    setting = {"pairs": 40, "bias": 1.0, "members": 1, "layers": 1, "beta": 0.1}
+    pieces = list(train_now(setting))
     shares = [share for share, _ in pieces]
     assert shares == sorted(shares) and shares[-1] == pytest.approx(1) and pieces[0][1] == []
     looks = pieces[-1][1]
-    assert [row["step"] for row in looks] == [0, 4]
+    assert [row["step"] for row in looks] == [0, 2]
     assert looks[0]["distance"] == pytest.approx(0, abs=0.02) and np.isfinite(looks[1]["gold"])
-
-
-def test_a_smaller_body_has_the_first_layers_only(pocket):
-    small = live.shallow(pocket, 1)
-    assert len(small.model.model.layers) == 1 and len(pocket.model.model.layers) > 1
-    assert live.shallow(pocket, 99).model.config == pocket.model.config
+    assert [prompt for prompt, _ in looks[0]["answers"]] == [p for p, _ in looks[1]["answers"]]
