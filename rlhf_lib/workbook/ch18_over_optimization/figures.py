@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...experiments.stored import band_over
-from ...plots.style import COLOURS, figure
+from ...plots.style import COLOURS, CYCLE, figure
+from .grid import Cell
 
 POINTS, SDS = "gold (points)", "reward (sd of SFT answers)"
 ONLOOKER = "#CC79A7"
@@ -90,6 +91,36 @@ def distance_and_gain(runs: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
     distance = np.sqrt(np.maximum(np.concatenate([run["kl"] for run in runs]), 0))
     gain = np.concatenate([np.array(run["gold"]) - run["gold"][0] for run in runs])
     return distance, gain
+
+
+def plot_contrasts(contrasts: dict[str, dict[str, Cell]], lowest: float = -1.5):
+    """Gold against √KL for settings that differ in one thing, a panel each. Returns the figure.
+
+    contrasts: title -> {label: cell of the grid}. Thick: the median over seeds at each look; thin: each seed.
+    Gold below `lowest` points is cut off.
+    """
+    fig, axes = figure(2, -(-len(contrasts) // 2), height=2.9, width=7.8, sharey=True)
+    for axis, (title, cells) in zip(axes.flat, contrasts.items(), strict=True):
+        for (label, cell), colour in zip(cells.items(), CYCLE, strict=False):
+            draw_cell(axis, cell, label, colour)
+        axis.axhline(cells[next(iter(cells))].median("gold")[0], color=COLOURS["neutral"], lw=0.6)
+        axis.set_title(title, loc="left")
+        axis.set_ylim(bottom=lowest)
+        axis.legend(loc="lower left")
+    for axis in axes[-1]:
+        axis.set_xlabel("√KL to the SFT policy (√nats)")
+    for axis in axes[:, 0]:
+        axis.set_ylabel(POINTS)
+    return fig
+
+
+def draw_cell(axis, cell: Cell, label: str, colour: str) -> None:
+    """One setting: its seeds thin, their median thick, with a dot at the last look."""
+    for distance, gold in zip(cell.measures["distance"], cell.measures["gold"], strict=True):
+        axis.plot(distance, gold, color=colour, lw=0.7, alpha=0.5)
+    distance, gold = cell.median("distance"), cell.median("gold")
+    axis.plot(distance, gold, color=colour, lw=2.4, label=label)
+    axis.plot(distance[-1], gold[-1], "o", color=colour, ms=5)
 
 
 def plot_selected(curves: Sequence[dict]):

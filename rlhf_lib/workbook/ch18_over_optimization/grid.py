@@ -73,6 +73,18 @@ class RunGrid:
 
         return min(self.cells, key=misses)
 
+    def cell(self, **changes) -> Cell:
+        """The cell that has `DEFAULT` but for these values.
+
+        Raises:
+            ValueError: it was not run.
+        """
+        wanted = {**DEFAULT, **changes}
+        for found in self.cells:
+            if found.setting == wanted:
+                return found
+        raise ValueError(f"changes: there is no cell with {wanted}")
+
     def limits(self, name: str, lowest: float) -> tuple[float, float]:
         """The range of a measure over all cells, with a little room; not below `lowest`."""
         parts = [cell.median(name) for cell in self.cells]
