@@ -204,11 +204,30 @@ budgets
 #
 # The trouble is that nobody hands you the right budget. It depends on the reward model and on the data; to find it you need something trustworthy to look at now and then: people, or tests.
 #
-# **A KL penalty** has the same effect more smoothly: it stops the policy where one more nat no longer pays. Chapter 08 measures how much, for several β. Gao et al. (2022) found that a penalty is worth about as much as stopping early at the same distance: it doesn't make the reward model better, it keeps the policy where the reward model is still good.
+# **The other remedies** we ran, three seeds each, 60 steps. Every panel changes one thing. Thin lines are seeds, the thick line is their median, the dot is step 60. The grey line is the SFT policy's gold. (What falls below −1.5 points is cut off.)
 #
-# **More comparisons and larger reward models** move the turn outwards, because their errors begin further away. In Gao et al. both helped smoothly, and with fewer than about 2,000 comparisons no size of reward model helped much. Neither removes what annotators *like*: section 2's teams would teach the largest model the same.
-#
-# **Ensembles**: train several reward models and take the worst, or the mean minus the standard deviation, as the reward. Coste et al. (2023) found that this delays over-optimization or even ends it in their range; Eisenstein et al. (2023) found that it helps and doesn't cure, because all members share some errors, and most of all if they share the pre-training. Where no member knows better, they agree.
+# **Predict:** which of the six panels show a line that ends high, and which lines only get to the swamp on another road?
+
+# %%
+from rlhf_lib.workbook.ch18_over_optimization.figures import plot_contrasts
+from rlhf_lib.workbook.ch18_over_optimization.grid import load_grid
+
+grid = load_grid()
+plot_contrasts({
+    "a KL penalty (4,000 comparisons)": {f"β = {beta}": grid.cell(beta=beta) for beta in (0.0, 0.1, 0.3)},
+    "annotators (4,000 comparisons)": {"biased": grid.cell(), "fair": grid.cell(bias=0.0)},
+    "comparisons": {f"{pairs:,}": grid.cell(pairs=pairs) for pairs in (4000, 1000, 300)},
+    "reward model (4,000 comparisons)": {"4 layers": grid.cell(), "1 layer": grid.cell(layers=1)},
+    "reward model (1,000 comparisons)": {
+        "4 layers": grid.cell(pairs=1000), "1 layer": grid.cell(pairs=1000, layers=1)
+    },
+    "ensemble (1,000 comparisons)": {
+        "one": grid.cell(pairs=1000), "three: mean − sd": grid.cell(pairs=1000, members=3)
+    },
+});  # fmt: skip
+
+# %% [markdown]
+# TEXT
 #
 # **Fresh comparisons** of the *policy's own* answers, with the reward model trained anew, repair its errors where the policy is now. That is what large projects do, week after week (Bai et al., 2022).
 
@@ -254,13 +273,13 @@ plot_selected(best);
 # %% [markdown] tags=["lab"]
 # ## 9. Lab
 #
-# Choose comparisons, annotators, reward models, β and optimizer: a stored run appears with some of its answers. The button trains the chosen setting now. These stored runs are one a setting, at a higher rate with a warm-up and from an earlier SFT model: look at their shapes, not at hundredths.
+# Choose comparisons, annotators, reward models and β. The lab shows the stored runs of that setting, three seeds, and some answers of the first. Not every combination was run; the lab then says so and takes the nearest. The button trains the chosen setting now, all 60 steps, with labels of its own.
 
 # %% tags=["lab"]
 from rlhf_lib.labs import over_optimization_lab
-from rlhf_lib.workbook.ch18_over_optimization.lab_over_optimization import LiveRun
+from rlhf_lib.workbook.ch18_over_optimization.lab_over_optimization import train_now
 
-over_optimization_lab(LiveRun())
+over_optimization_lab(train_now)
 
 # %% [markdown]
 # ### The two pictures tied together

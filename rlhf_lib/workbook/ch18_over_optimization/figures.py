@@ -99,7 +99,7 @@ def plot_contrasts(contrasts: dict[str, dict[str, Cell]], lowest: float = -1.5):
     contrasts: title -> {label: cell of the grid}. Thick: the median over seeds at each look; thin: each seed.
     Gold below `lowest` points is cut off.
     """
-    fig, axes = figure(2, -(-len(contrasts) // 2), height=2.9, width=7.8, sharey=True)
+    fig, axes = figure(-(-len(contrasts) // 2), 2, height=2.6, width=7.8, sharex=True, sharey=True)
     for axis, (title, cells) in zip(axes.flat, contrasts.items(), strict=True):
         for (label, cell), colour in zip(cells.items(), CYCLE, strict=False):
             draw_cell(axis, cell, label, colour)

@@ -16,7 +16,7 @@ import numpy as np
 from ...experiments.build_grid import FILE
 
 MEASURES = ("proxy", "gold", "distance")
-DEFAULT = {"pairs": 1000, "bias": 1.0, "members": 1, "layers": 4, "beta": 0.0}
+DEFAULT = {"pairs": 4000, "bias": 1.0, "members": 1, "layers": 4, "beta": 0.0}
 """Where the lab begins, as far as the grid has these axes."""
 
 

@@ -54,11 +54,11 @@ FALLS, HOLDS = [-0.1, 0.3, 0.5, -0.4], [-0.1, 0.1, 0.2, 0.2]
 def grid():
     """Three cells of eight combinations; the first with three seeds."""
     cells = [
-        stored(1000, 1, 0.0, [FALLS, [g + 0.2 for g in FALLS], [g - 0.1 for g in FALLS]]),
-        stored(1000, 1, 0.3, [HOLDS], answers="a fox"),
+        stored(4000, 1, 0.0, [FALLS, [g + 0.2 for g in FALLS], [g - 0.1 for g in FALLS]]),
+        stored(4000, 1, 0.3, [HOLDS], answers="a fox"),
         stored(300, 3, 0.0, [HOLDS]),
     ]
-    axes = {"pairs": [300, 1000], "members": [1, 3], "beta": [0.0, 0.3]}
+    axes = {"pairs": [300, 4000], "members": [1, 3], "beta": [0.0, 0.3]}
     return read_grid({"axes": axes, "cells": cells})
 
 
@@ -77,8 +77,8 @@ def test_several_seeds_are_a_median_and_a_range(grid):
 
 def test_what_was_not_run_is_replaced_by_the_nearest_and_said(grid):
     board = Board(grid)
-    board.choose({"pairs": 1000, "members": 1, "beta": 0.0})
-    cell = board.choose({"pairs": 1000, "members": 3, "beta": 0.0})
+    board.choose({"pairs": 4000, "members": 1, "beta": 0.0})
+    cell = board.choose({"pairs": 4000, "members": 3, "beta": 0.0})
     assert cell.setting == {"pairs": 300, "members": 3, "beta": 0.0}, (
         "the moved control keeps its value"
     )
@@ -136,7 +136,7 @@ def test_a_pinned_run_stays_with_its_letter_until_it_is_taken_out_or_reset(lab):
     lab.controls["beta"].value = 0.3
     pinned = trace(lab.figure, "gold", "pin A")
     assert list(pinned.y) == pytest.approx(FALLS) and pinned.text[-1] == "A"
-    assert "<b>A</b>: comparisons 1000" in lab.sentence.value
+    assert "<b>A</b>: comparisons 4000" in lab.sentence.value
     press(lab, "Pin")
     assert list(trace(lab.figure, "proxy", "pin B").y) == pytest.approx([0, 1, 2, 3])
     press(lab, "Pin")
@@ -189,7 +189,7 @@ def test_a_live_run_is_drawn_as_it_comes_and_can_be_stopped(grid, monkeypatch):
         for panel, end in zip(PANELS, (2, -2), strict=True):
             assert trace(lab.figure, panel, "live").y[-1] == end
         assert (
-            "Trained now (comparisons 1000" in lab.sentence.value
+            "Trained now (comparisons 4000" in lab.sentence.value
             and "gold -2.00" in lab.sentence.value
         )
         assert lab.work.button.disabled
