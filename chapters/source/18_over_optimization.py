@@ -204,30 +204,39 @@ budgets
 #
 # The trouble is that nobody hands you the right budget. It depends on the reward model and on the data; to find it you need something trustworthy to look at now and then: people, or tests.
 #
-# **The other remedies** we ran, three seeds each, 60 steps. Every panel changes one thing. Thin lines are seeds, the thick line is their median, the dot is step 60. The grey line is the SFT policy's gold. (What falls below −1.5 points is cut off.)
+# **The other remedies** we ran, three seeds each, 60 steps. Every panel changes one thing. Thin lines are seeds, the thick line is their median, the dot is step 60. The grey line is the SFT policy's gold. (What leaves the picture is in the table below it; 4,000 stands for all 3,969 comparisons.)
 #
-# **Predict:** which of the six panels show a line that ends high, and which lines only get to the swamp on another road?
+# **Predict:** in which of the six panels does a line end high? In which do both end low, and differ only in the way there?
 
 # %%
-from rlhf_lib.workbook.ch18_over_optimization.figures import plot_contrasts
+from rlhf_lib.workbook.ch18_over_optimization.figures import ends_table, plot_contrasts
 from rlhf_lib.workbook.ch18_over_optimization.grid import load_grid
 
 grid = load_grid()
-plot_contrasts({
-    "a KL penalty (4,000 comparisons)": {f"β = {beta}": grid.cell(beta=beta) for beta in (0.0, 0.1, 0.3)},
+few = grid.cell(pairs=1000)
+contrasts = {
+    "KL penalty (4,000 comparisons)": {f"β = {beta}": grid.cell(beta=beta) for beta in (0.0, 0.1, 0.3)},
     "annotators (4,000 comparisons)": {"biased": grid.cell(), "fair": grid.cell(bias=0.0)},
     "comparisons": {f"{pairs:,}": grid.cell(pairs=pairs) for pairs in (4000, 1000, 300)},
     "reward model (4,000 comparisons)": {"4 layers": grid.cell(), "1 layer": grid.cell(layers=1)},
-    "reward model (1,000 comparisons)": {
-        "4 layers": grid.cell(pairs=1000), "1 layer": grid.cell(pairs=1000, layers=1)
-    },
-    "ensemble (1,000 comparisons)": {
-        "one": grid.cell(pairs=1000), "three: mean − sd": grid.cell(pairs=1000, members=3)
-    },
-});  # fmt: skip
+    "reward model (1,000 comparisons)": {"4 layers": few, "1 layer": grid.cell(pairs=1000, layers=1)},
+    "ensemble (1,000 comparisons)": {"one": few, "three": grid.cell(pairs=1000, members=3)},
+}
+plot_contrasts(contrasts);
+
+# %%
+ends_table(contrasts)
 
 # %% [markdown]
-# TEXT
+# **A KL penalty** is the surest. Without one, gold ends far below the start on every seed. With β = 0.3 it ends above the start on every seed, not far below its own best. Now compare the lines: as long as they last, they lie on each other. The penalty doesn't make the reward model better. It stops the policy on the same road, earlier; Gao et al. (2022) found the same. (Chapter 08 sweeps β.)
+#
+# **Fair annotators**, who like nothing but quality, lead to a higher best on each of the three draws of labels. Two of the three runs still stand well above the start at step 60. The third ends in the swamp: when nobody has a weakness, the reward model's own mistakes are enough.
+#
+# **More comparisons** lift the best: with 300 there is little to be had. But they don't put off the fall. The runs on all comparisons fall *sooner* than those on 1,000. A better pupil learns everything its teachers like, their weaknesses too. In Gao et al. the labels came from the gold reward itself, without any weakness, and there more data moved the turn outwards.
+#
+# **A smaller reward model** (the first of the four layers) is easier to deceive. With 1,000 comparisons the policy goes further than on four layers, and ends lower, on every seed. With all comparisons both end low, and which ends lower depends on the seed.
+#
+# **Ensembles**: three reward models, and the reward is their mean minus their standard deviation. Our three learned from resampled labels of the same answers. They ended better than one on two seeds and worse on the third: no verdict. Coste et al. (2023) found that ensembles delay over-optimization or even end it in their range; Eisenstein et al. (2023) that they help and don't cure, because the members share errors, most of all if they share the pre-training. Ours share it. Where no member knows better, they agree.
 #
 # **Fresh comparisons** of the *policy's own* answers, with the reward model trained anew, repair its errors where the policy is now. That is what large projects do, week after week (Bai et al., 2022).
 
@@ -416,6 +425,14 @@ for name, experiment in EXPERIMENTS.items():
 assert all(max(run["gold"]) - run["gold"][0] > 0.15 for run in stored), "in all ten stored runs gold first rises"
 assert min(lost) > 0.3, "then it falls from its peak by more than 0.3 points"
 assert all(run["proxy"][-1] > run["proxy"][1] for run in stored), "while the proxy ends higher than at step 10"
+ends = {name: grid.cell(**changed).measures["gold"][:, -1] for name, changed in {
+    "free": {}, "held": {"beta": 0.3}, "large": {"pairs": 1000}, "small": {"pairs": 1000, "layers": 1},
+}.items()}  # fmt: skip
+start = grid.cell().median("gold")[0]
+assert (ends["held"] > start).all() and (ends["free"] < start).all(), "β = 0.3 ends above the start, β = 0 below"
+assert (ends["small"] < ends["large"]).all(), "a reward model of one layer ends lower than one of four"
+best = {pairs: grid.cell(pairs=pairs).measures["gold"].max(1) for pairs in (300, 4000)}
+assert (best[4000] > best[300]).all(), "all comparisons bring a better best than 300"
 assert budgets.loc[2.5, "gold, worst run"] > budgets.loc[100, "gold, median"], "a small KL budget saves every run"
 assert np.median(saved) > stored[0]["gold"][0], "and so does stopping in time"
 rose = mine["proxy"][-1] - mine["proxy"][0]
@@ -428,7 +445,7 @@ assert rose > 0.5, f"your proxy rose by {rose:.2f} on this machine; we ask for 0
 # - A held-out reward model shares the proxy's taste. It rises on and never sees the fall.
 # - Distance from the reference, √KL, is the common scale for all optimizers, direct alignment included.
 # - The signs in the answers come from what annotators liked, and from what the reward model got wrong.
-# - A KL budget, a penalty or early stopping keep what was gained. More data, larger reward models and ensembles move the turn outwards. None removes the difference between what is measured and what is wanted.
+# - A KL budget, a penalty or early stopping keep what was gained. More comparisons and a larger reward model lift the best that can be had; more comparisons also teach the annotators' weaknesses. None removes the difference between what is measured and what is wanted.
 #
 # **Recall** of earlier chapters:
 

@@ -93,25 +93,45 @@ def distance_and_gain(runs: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
     return distance, gain
 
 
-def plot_contrasts(contrasts: dict[str, dict[str, Cell]], lowest: float = -1.5):
+def plot_contrasts(contrasts: dict[str, dict[str, Cell]], lowest: float = -1.5, far: float = 5.0):
     """Gold against √KL for settings that differ in one thing, a panel each. Returns the figure.
 
     contrasts: title -> {label: cell of the grid}. Thick: the median over seeds at each look; thin: each seed.
-    Gold below `lowest` points is cut off.
+    Gold below `lowest` points, and what lies beyond `far` √nats, is cut off.
     """
     fig, axes = figure(-(-len(contrasts) // 2), 2, height=2.6, width=7.8, sharex=True, sharey=True)
     for axis, (title, cells) in zip(axes.flat, contrasts.items(), strict=True):
         for (label, cell), colour in zip(cells.items(), CYCLE, strict=False):
             draw_cell(axis, cell, label, colour)
-        axis.axhline(cells[next(iter(cells))].median("gold")[0], color=COLOURS["neutral"], lw=0.6)
+        start = next(iter(cells.values())).median("gold")[0]
+        axis.axhline(start, color=COLOURS["neutral"], lw=0.8)
         axis.set_title(title, loc="left")
-        axis.set_ylim(bottom=lowest)
+        axis.set(xlim=(-0.1, far), ylim=(lowest, None))
         axis.legend(loc="lower left")
-    for axis in axes[-1]:
-        axis.set_xlabel("√KL to the SFT policy (√nats)")
-    for axis in axes[:, 0]:
-        axis.set_ylabel(POINTS)
+    fig.supxlabel("√KL to the SFT policy (√nats)", fontsize="medium")
+    fig.supylabel(POINTS, fontsize="medium")
     return fig
+
+
+def ends_table(contrasts: dict[str, dict[str, Cell]]):
+    """Where the runs of the settings turn and end, lowest to highest seed; a pandas table, a row a setting."""
+    import pandas as pd
+
+    rows = {}
+    for title, cells in contrasts.items():
+        for label, cell in cells.items():
+            gold, distance = cell.measures["gold"], cell.measures["distance"]
+            rows[title, label] = {
+                "gold at its best": spread(gold.max(1)),
+                "gold at the end": spread(gold[:, -1]),
+                "KL at the end (nats)": spread(distance[:, -1] ** 2, 0),
+            }
+    return pd.DataFrame(rows).T
+
+
+def spread(values: np.ndarray, digits: int = 2) -> str:
+    """'lowest to highest' of one value a seed."""
+    return " to ".join(f"{value:z.{digits}f}" for value in (values.min(), values.max()))
 
 
 def draw_cell(axis, cell: Cell, label: str, colour: str) -> None:

@@ -5,6 +5,7 @@ import matplotlib
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
 
 from rlhf_lib.evaluation import fit_rl_curve
@@ -12,11 +13,14 @@ from rlhf_lib.workbook.ch18_over_optimization.figures import (
     LIKED,
     budget_table,
     distance_and_gain,
+    ends_table,
+    plot_contrasts,
     plot_distances,
     plot_judges,
     plot_selected,
     plot_tastes,
 )
+from rlhf_lib.workbook.ch18_over_optimization.grid import Cell
 
 
 @pytest.fixture(autouse=True)
@@ -67,3 +71,21 @@ def test_picked_by_gold_stands_beside_picked_by_the_proxy():
     curve = {"step": [1, 2], "gold": [0.0, 0.2], "ideal": [0.0, 0.9]}
     ideal, proxy = plot_selected([curve]).axes[0].lines
     assert ideal.get_ydata()[-1] == 0.9 and proxy.get_ydata()[-1] == 0.2
+
+
+def cell(*golds: list[float]) -> Cell:
+    """Seeds with these curves of gold at the distances 0, 1 and 2."""
+    measures = {"gold": np.array(golds), "distance": np.array([[0.0, 1.0, 2.0]] * len(golds))}
+    return Cell({}, np.array([0, 5, 10]), measures, (), {})
+
+
+def test_a_contrast_draws_each_seed_and_the_median_and_its_table_says_the_ends():
+    rises, falls = cell([0.0, 0.2, 0.3], [0.0, 0.4, 0.5]), cell([0.0, 0.1, -1.0])
+    contrasts = {"penalty": {"much": rises, "none": falls}, "size": {"large": rises}}
+    panel = plot_contrasts(contrasts).axes[0]
+    medians = {line.get_label(): list(line.get_ydata()) for line in panel.lines}
+    assert medians["much"] == pytest.approx([0.0, 0.3, 0.4]) and medians["none"][-1] == -1.0
+    assert len([line for line in panel.lines if line.get_linewidth() == 0.7]) == 3
+    table = ends_table(contrasts)
+    assert table.loc["penalty", "much"].tolist() == ["0.30 to 0.50", "0.30 to 0.50", "4 to 4"]
+    assert table.loc["penalty", "none"]["gold at the end"] == "-1.00 to -1.00"
