@@ -1,6 +1,7 @@
 """The over-optimization experiment: whose labels it takes, how large its reward models are, what its grid holds."""
 
 import pytest
+import torch
 
 from rlhf_lib.experiments import Setting, build_grid, relabel
 from rlhf_lib.experiments.over_optimization import first_layers
@@ -48,3 +49,12 @@ def test_a_stored_run_is_not_made_again_and_seeds_add_up(grid_of_one):
     assert [run["seed"] for run in cell["runs"]] == [0, 1]
     assert cell["runs"][0]["gold"] == [0.123, -1.0]
     assert "answers" in cell["runs"][0] and "answers" not in cell["runs"][1]
+
+
+def test_scores_keep_requests_apart(monkeypatch):
+    monkeypatch.setattr(build_grid, "REQUESTS", 2)
+    parts = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([4.0, 5.0, 6.0])]
+    assert build_grid.scores(lambda part: part, parts).tolist() == [
+        [1.0, 2.0, 3.0],
+        [4.0, 5.0, 6.0],
+    ]

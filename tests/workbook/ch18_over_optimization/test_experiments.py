@@ -1,14 +1,10 @@
 """Teams of annotators like what they are said to like, and what is counted is that."""
 
-import torch
-
-from rlhf_lib.workbook.ch18_over_optimization import experiments
 from rlhf_lib.workbook.ch18_over_optimization.experiments import (
     REQUESTS,
     TASTE_COMPARISONS,
     false_claims,
     gap,
-    scores,
     sign_of,
     stage,
     team_labels,
@@ -46,9 +42,3 @@ def test_signs_are_counted_where_they_are_faults():
     assert (
         sign_of("agreement", claims[0], "yes.") == 1 and sign_of("agreement", claims[0], "no.") == 0
     )
-
-
-def test_scores_keep_requests_apart(monkeypatch):
-    monkeypatch.setattr(experiments, "REQUESTS", 2)
-    parts = [torch.tensor([1.0, 2.0, 3.0]), torch.tensor([4.0, 5.0, 6.0])]
-    assert scores(lambda part: part, parts).tolist() == [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]
