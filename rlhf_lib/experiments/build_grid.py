@@ -77,7 +77,8 @@ def follow_policy(
     models: list[RewardModel], setting: Setting, steps: int = LOOKS[-1]
 ) -> Iterator[tuple[float, list[dict]]]:
     """The training of the policy, with reward models that are there."""
-    policy, looks = stage()[1].copy(), []
+    policy = stage()[1].copy()
+    looks: list[dict] = []
     settings = calm_settings(steps, setting.beta, setting.seed)
     for step, _ in steps_of(policy, combined(models), settings):
         if step in LOOKS or step == steps:

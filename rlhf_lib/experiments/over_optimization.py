@@ -9,6 +9,8 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+import torch
+
 from ..lm import Policy
 from ..rewards import EnsembleReward, Reward, RewardModel
 from ..training import (
@@ -85,13 +87,14 @@ def first_layers(policy: Policy, layers: int) -> Policy:
     Raises:
         ValueError: it has fewer layers, or `layers` is below 1.
     """
-    there = len(policy.model.model.layers)
+    there = len([*policy.model.get_submodule("model.layers").children()])
     if not 1 <= layers <= there:
         raise ValueError(f"layers must be 1 to {there}; got {layers}")
     if layers == there:
         return policy
     small = policy.copy()
-    small.model.model.layers = small.model.model.layers[:layers]
+    body = small.model.get_submodule("model")
+    body.layers = torch.nn.ModuleList([*body.get_submodule("layers").children()][:layers])
     small.model.config = replace(small.model.config, num_hidden_layers=layers)
     return small
 
