@@ -245,9 +245,32 @@ ends_table(contrasts)
 #
 # Direct alignment (chapter 12) trains the policy on the comparisons themselves. It has no reward model to exploit. Does it escape?
 #
-# No. The comparisons are the same, with the same errors and the same tastes, and a loss on a limited set of answers leaves the policy free everywhere else. Rafailov et al. (2024) measured DPO and two relatives with many β and model sizes: quality rises and then falls with the KL, as it does for RL, often before the first pass over the data is done. They speak of **KL budgets**: a small β lets the policy go far, a large one keeps it near.
+# Here is DPO on 1,000 comparisons, used six times over. Each of the stored runs has labels of its own; gold and KL are measured on the 96 held-out requests after each pass.
+
+# %% tags=["predict"]
+passes = predict(
+    "DPO's loss falls with every pass over the comparisons. What does gold do at β = 0.3?",
+    {"rises": "it rises as the loss falls", "levels": "it rises, then levels off", "falls": "it rises, then falls"},
+)
+passes
+
+# %% tags=["predicted"]
+from rlhf_lib.workbook.ch18_over_optimization.figures import plot_passes
+
+direct = [*results_of("18_over_optimization", "direct").values()]
+plot_passes(direct)
+held = np.array([run["β = 0.3"]["gold"] for run in direct])
+gained, late = np.median(held.max(1) - held[:, 0]), np.median(held[:, -1] - held.max(1))
+passes.reveal("rises" if gained > 0.1 and late > -0.05 else "levels" if late > -0.1 else "falls")
+
+# %% [markdown]
+# The loss falls without a pause, and the KL rises with every pass. Gold rises and falls between them. At β = 0.3 it is best after one to three passes; after six most of the gain, or all of it, is gone. At β = 0.03 the policy is far away after the first pass and in the swamp at the end. (What falls below −1.5 points is cut off.)
 #
-# Strictly, β is a price and not a budget. On a file of pairs, chapter 12 says, the KL is whatever you let it become: more epochs spend more, and the loss falls with every step and never says when to stop. The budget is kept only if you measure the KL and stop. (This section shows others' results; we store no DPO runs of this kind.)
+# So no reward model is needed to be deceived. The comparisons hold the same errors and the same tastes, and a loss on a limited set of answers leaves the policy free everywhere else.
+#
+# Rafailov et al. (2024) measured DPO and two relatives with many β and model sizes: quality rises and then falls with the KL, as it does for RL, often before the first pass over the data is done. They speak of **KL budgets**: a small β lets the policy go far, a large one keeps it near.
+#
+# Strictly, β is a price and not a budget. The KL is whatever you let it become: every pass spends more, and the loss never says when to stop. The budget is kept only if you measure the KL and stop.
 
 # %% [markdown]
 # ## 7. Why it can't be avoided, and when it can

@@ -87,19 +87,20 @@ def follow_policy(
 
 
 @torch.no_grad()
-def look(policy: Policy, judge: Reward) -> dict:
+def look(policy: Policy, judge: Reward | None = None) -> dict:
     """Means over one answer to each held-out request, and some (request, answer).
 
-    Gold in points, proxy in standard deviations of the SFT policy's answers, KL to the SFT policy in nats. An
-    ensemble's proxy is its first member, so that it can be compared with a single reward model.
+    Gold in points, KL to the SFT policy in nats and, with a judge, proxy in standard deviations of the SFT policy's
+    answers. An ensemble's proxy is its first member, so that it can be compared with a single reward model.
     """
     world, sft, _ = stage()
     requests = world.prompts(REQUESTS, seed=77, split="test")
     rollout = policy.sample(requests, 1, 40, seed=1)
     drift = (rollout.logp - sft.logprobs(rollout)) * rollout.completion_mask
+    proxy = {} if judge is None else {"proxy": judge(rollout).mean().item()}
     return {
         "gold": GoldReward(world)(rollout).mean().item(),
-        "proxy": judge(rollout).mean().item(),
+        **proxy,
         "kl": drift.sum(1).mean().item(),
         "answers": shown(rollout),
     }

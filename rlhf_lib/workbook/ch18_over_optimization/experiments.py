@@ -5,21 +5,32 @@ Each seed labels the comparisons anew and trains its own reward models; all is m
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from collections.abc import Callable
 from functools import cache
+from statistics import fmean
 
 import torch
 from torch import Tensor
 
 from ...evaluation import best_of_n
-from ...experiments.build_grid import scores, sft_answers
+from ...experiments import Setting, relabel
+from ...experiments.build_grid import look, scores, sft_answers
 from ...experiments.build_rise import held_out_answers, rise_looks
 from ...experiments.experiment import Experiment, above
 from ...lm import Policy, Rollout, load_policy
 from ...rewards import GoldReward, RewardModel
 from ...runtime import data_path
-from ...training import RewardModelSettings, read_preferences, train_reward_model
+from ...training import (
+    DirectSettings,
+    DirectTrainer,
+    RewardModelSettings,
+    read_preferences,
+    train_reward_model,
+)
+from ...training.sft import epochs_of_batches
 from ...world import Bias, PocketWorld, Preference, label_pairs
 
 Judge = Callable[[Rollout], Tensor]
@@ -65,6 +76,33 @@ def onlookers(seed: int) -> dict:
             for name, says in judges.items()
         }
     return {"step": [step for step, _ in along], **found}
+
+
+BETAS, EPOCHS, DIRECT_RATE = (0.03, 0.3), 6, 2e-4
+"""Of the DPO runs; the rate is that of the RL runs, constant."""
+
+
+def direct(seed: int) -> dict:
+    """β -> DPO on the same 1,000 comparisons again and again; gold and KL on held-out requests after each pass."""
+    world, sft = stage()
+    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    labels = relabel(pairs, world, Setting(pairs=COMPARISONS, seed=seed))
+    return {f"β = {beta}": direct_run(sft.copy(), labels, beta, seed) for beta in BETAS}
+
+
+def direct_run(policy: Policy, labels: list[Preference], beta: float, seed: int) -> dict:
+    """One run: "step" is in passes over the comparisons; the loss is the mean of the pass that ends there."""
+    settings = DirectSettings("dpo", beta=beta, epochs=EPOCHS, seed=seed)
+    trainer = DirectTrainer(policy, settings)
+    data, seen, losses = trainer.prepare(labels), [look(policy)], [[math.log(2)]]
+    batches = [*epochs_of_batches(len(labels), settings)]
+    a_pass = len(batches) // EPOCHS
+    for start in range(0, len(batches), a_pass):
+        rows = [trainer.step(data, batch, DIRECT_RATE) for batch in batches[start : start + a_pass]]
+        losses.append([row["loss"] for row in rows])
+        seen.append(look(policy))
+    found = {name: [row[name] for row in seen] for name in ("gold", "kl")}
+    return {"step": [*range(EPOCHS + 1)], "loss": [*map(fmean, losses)], **found}
 
 
 MOST, TASTE_MOST = 64, 16
@@ -224,6 +262,35 @@ EXPERIMENTS = {
             ),
             "picked by gold itself the best of 64 is far better": above(
                 lambda curve: curve["ideal"][6] - curve["gold"][6], 0.4
+            ),
+        },
+    ),
+    "direct": Experiment(
+        "direct",
+        direct,
+        settings={
+            "comparisons": COMPARISONS,
+            "betas": list(BETAS),
+            "epochs": EPOCHS,
+            "learning_rate": DIRECT_RATE,
+        },
+        claims={
+            "at β = 0.3 gold first rises": above(
+                lambda runs: max(runs["β = 0.3"]["gold"]) - runs["β = 0.3"]["gold"][0], 0.2
+            ),
+            "after six passes it has lost most of that": above(
+                lambda runs: max(runs["β = 0.3"]["gold"]) - runs["β = 0.3"]["gold"][-1], 0.2
+            ),
+            "while the loss falls with every pass": above(
+                lambda runs: min(
+                    now - then for now, then in itertools.pairwise(runs["β = 0.3"]["loss"])
+                )
+            ),
+            "β = 0.03 goes further": above(
+                lambda runs: runs["β = 0.03"]["kl"][-1] - runs["β = 0.3"]["kl"][-1]
+            ),
+            "and ends lower": above(
+                lambda runs: runs["β = 0.3"]["gold"][-1] - runs["β = 0.03"]["gold"][-1]
             ),
         },
     ),

@@ -93,6 +93,25 @@ def distance_and_gain(runs: Sequence[dict]) -> tuple[np.ndarray, np.ndarray]:
     return distance, gain
 
 
+PASSES = {"loss": "DPO's loss (nats)", "gold": "gold (points)", "kl": "KL to the SFT policy (nats)"}
+
+
+def plot_passes(results: Sequence[dict], lowest: float = -1.5):
+    """Loss, gold and KL by passes over the comparisons, for each β. Returns the figure.
+
+    results: the stored ones of the experiment `direct`, one a seed. Gold below `lowest` points is cut off.
+    """
+    fig, axes = figure(1, len(PASSES), height=2.7, width=8.4)
+    for axis, (name, title) in zip(axes, PASSES.items(), strict=True):
+        for beta, colour, style in zip(results[0], CYCLE, ("-", "--"), strict=False):
+            draw_over_seeds(axis, [run[beta] for run in results], name, colour, beta, style)
+        axis.set(title=title, xlabel="passes over the comparisons")
+    axes[1].axhline(next(iter(results[0].values()))["gold"][0], color=COLOURS["neutral"], lw=0.8)
+    axes[1].set_ylim(bottom=lowest)
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return fig
+
+
 def plot_contrasts(contrasts: dict[str, dict[str, Cell]], lowest: float = -1.5, far: float = 5.0):
     """Gold against √KL for settings that differ in one thing, a panel each. Returns the figure.
 

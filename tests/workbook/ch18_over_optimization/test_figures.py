@@ -17,6 +17,7 @@ from rlhf_lib.workbook.ch18_over_optimization.figures import (
     plot_contrasts,
     plot_distances,
     plot_judges,
+    plot_passes,
     plot_selected,
     plot_tastes,
 )
@@ -89,3 +90,11 @@ def test_a_contrast_draws_each_seed_and_the_median_and_its_table_says_the_ends()
     table = ends_table(contrasts)
     assert table.loc["penalty", "much"].tolist() == ["0.30 to 0.50", "0.30 to 0.50", "4 to 4"]
     assert table.loc["penalty", "none"]["gold at the end"] == "-1.00 to -1.00"
+
+
+def test_passes_have_a_panel_for_each_measure_and_a_line_for_each_beta():
+    curve = {"step": [0, 1, 2], "loss": [0.7, 0.6, 0.5], "gold": [0.0, 0.3, -9.0], "kl": [0, 2, 9]}
+    results = [{"β = 0.03": curve, "β = 0.3": {**curve, "gold": [0.0, 0.2, 0.1]}}]
+    loss, gold, kl = plot_passes(results).axes
+    assert list(gold.lines[1].get_ydata()) == [0.0, 0.2, 0.1] and gold.get_ylim()[0] == -1.5
+    assert loss.lines[0].get_label() == "β = 0.03" and list(kl.lines[0].get_ydata()) == [0, 2, 9]
