@@ -36,7 +36,6 @@ from ...world import Bias, PocketWorld, Preference, label_pairs
 Judge = Callable[[Rollout], Tensor]
 
 COMPARISONS, REQUESTS, WATCHED_STEPS = 1000, 96, 60
-TASTE_SEEDS = (0, 1, 2)
 
 
 @cache
@@ -297,7 +296,6 @@ EXPERIMENTS = {
     "tastes": Experiment(
         "tastes",
         tastes,
-        seeds=TASTE_SEEDS,
         settings={
             "comparisons": f"{TASTE_COMPARISONS}, those that differ in the sign first",
             "answers": TASTE_MOST,
