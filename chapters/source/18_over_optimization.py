@@ -124,7 +124,7 @@ plot_tastes([*results_of("18_over_optimization", "tastes").values()]);
 # %% [markdown]
 # In every panel and on every draw of labels, the team that likes a sign gets more of it than the fair team: clearly for hedging, refusals and agreement. Nobody named a sign to any of the models. All they saw is which of two answers was preferred.
 #
-# The grey bands teach something too. In the median the fair team picks hardly more of these faults than the SFT policy has, or fewer. But its bands are wide: with one draw of labels its reward model picks more stock phrases, with another more hedging or more refusals, and nobody on the team likes any of them. Few of its 500 comparisons differ in such a phrase, so its reward model knows little about it and errs. A sign can have two causes, then: what somebody liked, or what a reward model got wrong. From outside they look the same.
+# The grey bands teach something too. In the median the fair team picks a little less hedging, fewer refusals and fewer false claims than the SFT policy has, but more stock phrases. And its bands are wide: with some draws of labels its reward model picks more hedging or more refusals too, and nobody on the team likes any of them. Few of its 500 comparisons differ in such a phrase, so its reward model knows little about it and errs. A sign can have two causes, then: what somebody liked, or what a reward model got wrong. From outside they look the same.
 
 # %% [markdown]
 # ## 3. Without a gold utility
