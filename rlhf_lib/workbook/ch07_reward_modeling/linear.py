@@ -23,6 +23,8 @@ TRAINED, HELD_OUT = 264, 96
 """Requests to learn from, and others to measure on."""
 NOISE = 0.3
 """Temperature of the annotators."""
+ITERATIONS = 60
+"""Of L-BFGS, at most."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def with_layers(answers: Answers, policy: Policy, layers: int) -> Answers:
 def fit(loss_of: Callable[[Tensor], Tensor], size: int, l2: float = 0.02) -> Tensor:
     """Weights (H,) that minimise loss_of(weights) + l2 / 2 |weights|^2, from 0, by L-BFGS."""
     weights = torch.zeros(size, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=60, line_search_fn="strong_wolfe")
+    optimizer = torch.optim.LBFGS([weights], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimizer.zero_grad()

@@ -243,6 +243,7 @@ def nine_losses(seed: int) -> dict:
     return found
 
 
+@functools.cache
 def exact_requests(seed: int) -> ExactWorld:
     """8 requests with 80 listed answers each; others with each seed."""
     world = PocketWorld()

@@ -79,8 +79,8 @@ def draw_figure(area, figure) -> None:
             axes[names] = placed(area, figure.layout, *names)
         TRACES[trace.type](axes[names], trace)
     for axis in axes.values():
-        if axis.get_legend_handles_labels()[1]:
-            axis.legend(fontsize=7, **beside(figure.layout.legend))
+        if names := axis.get_legend_handles_labels()[1]:
+            axis.legend(fontsize=7, **beside(figure.layout.legend, len(names)))
     for shape in figure.layout.shapes:
         found = next(axis for (x, _), axis in axes.items() if x == (shape.xref or "x").split()[0])
         if shape.visible is False:
@@ -91,11 +91,12 @@ def draw_figure(area, figure) -> None:
             found.axvline(shape.x0, color="#707070", ls="--", lw=1)
 
 
-def beside(legend) -> dict:
-    """Where a legend goes: above the axes if plotly has it there, else where it covers least."""
-    if legend.yanchor == "bottom":
-        return {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
-    return {}
+def beside(legend, entries: int) -> dict:
+    """Where a legend goes: above the axes, in two lines, if plotly has it there; else where it covers least."""
+    if legend.yanchor != "bottom":
+        return {}
+    above = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2}
+    return above | {"ncols": -(-entries // 2), "columnspacing": 1.0}
 
 
 def placed(area, layout, x: str, y: str):
