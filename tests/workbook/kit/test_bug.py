@@ -212,6 +212,8 @@ SYMPTOMS = {
     and set(w.series("margin")) == {0.0} and w.last("kl") > 1.5 * r.last("kl"),
     "beta_upside_down": lambda r, w: w.last("kl") < 0.1 * r.last("kl")
     and w.last("reward") < r.last("reward") - 0.2,
+    "mean_of_means": lambda r, w: tail(w, "loss", 1) > 1.1 * tail(r, "loss", 1)
+    and tail(w, "long_answers", 1) > tail(r, "long_answers", 1) + 0.02,
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Chapter 09, Instruction fine-tuning: its exercises, questions, figures, labs and experiments."""
