@@ -21,7 +21,8 @@ import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
 from rlhf_lib.exercises import predict
-from rlhf_lib.plots import answers_table, plot_seeds
+from rlhf_lib.plots import answers_table
+from rlhf_lib.plots.seeds import plot_seeds
 from rlhf_lib.workbook.ch09_instruction_finetuning.figures import plot_tiles
 from rlhf_lib.workbook.ch09_instruction_finetuning.masks import pieces, weights
 
@@ -192,14 +193,15 @@ mine = ways_of(assistant, seed=0)
 runs = [*results_of("09_instruction_finetuning", "templates").values()]
 plot_ways({way: [run[way]["gold"] for run in runs] for way in mine}, {way: mine[way]["gold"] for way in mine})
 costs = {way: np.mean([run[way]["cost"] for run in runs]) for way in mine}
-named = {"tags as plain letters": "letters", "one space too many": "space", "template applied twice": "twice"}
-guess.reveal(named.get(max(costs, key=costs.get), "system"))
+named = {"tags as plain letters": "letters", "one space too many": "space", "template applied twice": "twice",
+         "a system prompt it never saw": "system"}  # fmt: skip
+guess.reveal(named[max(named, key=costs.get)])
 
 # %% [markdown]
-# Dots: your model. Bars: from the lowest to the highest of five stored models, each from other demonstrations. With numbers, on the same requests, so that the luck of the draw cancels:
+# Dots: your model. Bars: from the lowest to the highest of three stored models, each from other demonstrations. With numbers, on the same requests, so that the luck of the draw cancels:
 
 # %%
-print(f"{'':31s} cost: your model     five models    task done  ends")
+print(f"{'':31s} cost: your model     three models   task done  ends")
 for way, now in mine.items():
     stored = [run[way]["cost"] for run in runs]
     low, high = (now["cost"] + sign * 1.96 * now["error"] for sign in (-1, 1))
@@ -215,7 +217,7 @@ for text in (as_in_training([request]), as_in_training([request]) + " "):
     print(last, "->", go_on(assistant, [text], temperature=0)[0][0])
 
 # %% [markdown]
-# Some slips cost nothing that 128 requests could show: a system prompt in front, or end tokens left out. And the family of another model is not the worst, as a transcript is something the base model knows. So no table of such costs holds for another model: measure your own. What holds is the cure: call `apply_chat_template`, once, and look at the *ids*.
+# Some slips cost nothing that these runs could show: a system prompt in front, end tokens left out, and on one of the three models the missing generation prompt. Nor is another family's form the worst, as a transcript is something the base model knows. So no table of such costs holds for another model: measure your own. What holds is the cure: call `apply_chat_template`, once, and look at the *ids*.
 
 # %%
 right_ids = sft.prompt_ids("what does a fox eat?")
@@ -266,7 +268,7 @@ for rule in (ALL, ASSISTANT):
     print(f"{rule:26s} loss {found['loss']:.2f} nats a token; of it {shares}")
 
 # %% [markdown]
-# And the end token? It is one token in ten, and nearly all of the surprise of the second line: no document ends like that. It is also the one that is lost most easily: where padding has the end token's number and is masked *by number*, or where the template counts it to the next turn. Section 9 measures what either mask is worth.
+# And the end token? No document ends like that, so its surprise is a large part of the second line. It is also the one that is lost most easily: where padding has the end token's number and is masked *by number*, or where the template counts it to the next turn. Section 9 measures what either mask is worth.
 
 # %% [markdown]
 # ## 6. Several turns
@@ -401,7 +403,7 @@ gained = {"end": ended[-1] - ended[0], "facts": facts[-1] - facts[0]}
 guess.reveal("end" if gained["end"] > gained["facts"] + 0.2 else "facts" if gained["facts"] > 0.2 else "both")
 
 # %% [markdown]
-# Pale: five stored runs; lines: yours. To end is what it learns: never for the first twenty updates, nearly always after the last. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new, and come back. The loss, mean that it is, shows neither of the two.
+# Pale: three stored runs; lines: yours. To end is what it learns: never for the first twenty updates, nearly always after the last. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new, and come back. The loss, mean that it is, shows neither of the two.
 #
 # So what does fine-tuning on *new* facts do? It can teach them, at the price of more passes; and a model that is shown answers which it doesn't know learns to answer without knowing (Gekhman et al., 2024, found that such examples are learned slowly, and that hallucinations rise once they are).
 #
@@ -416,7 +418,7 @@ guess.reveal("end" if gained["end"] > gained["facts"] + 0.2 else "facts" if gain
 #
 # ## 9. What to learn from
 #
-# A checked demonstration costs about three times an unchecked one, say. Here "unchecked" is PocketWorld's vendor: more than half of its answers have a fault (off the topic, said twice, hedged, wrong). And two mistakes with the mask beside them: the end token left out of the loss, the prompt left in. Five models of each.
+# A checked demonstration costs about three times an unchecked one, say. Here "unchecked" is PocketWorld's vendor: more than half of its answers have a fault (off the topic, said twice, hedged, wrong). And two mistakes with the mask beside them: the end token left out of the loss, the prompt left in. Three models of each.
 
 # %% tags=["predict"]
 guess = predict(
@@ -456,21 +458,12 @@ for name in ("before", *SETS):
 # start, and more still helps, with returns that diminish quickly. Both are true: quality first, then breadth. And breadth of the right kind: the prompts should look like those that the model will be asked.
 
 # %% [markdown]
-# ## 10. How much, of which kind, how fast
-#
-# Three more questions, three stored models each (so look at the order, not at the second digit). How few demonstrations are enough, if they are shown again until there were 63 updates? What if all of them are of one kind? And how fast may one go?
-
-# %%
-more = [*results_of("09_instruction_finetuning", "amounts").values()]
-for name in more[0]:
-    print(f"{name:12s} {row_of(more, name)}")
-print(f"{'all, 1e-3':12s} {row_of(stored, '1,000 checked')}   (five models)")
-
-# %% [markdown]
-# @@SECTION10@@
+# ## 10. How fast, and what is forgotten
 #
 # **Batch and rate against pre-training's.** Instruction tuning takes smaller batches than pre-training: OLMo 2 pre-trained with 1,024 (7B) and 2,048 sequences (13B) a batch, and fine-tuned with 256. And it takes a smaller learning rate. Here: 3e-3 at its peak in pre-training, in batches of 32 rows of 128 tokens; 1e-3 and batches of 16 short conversations in this chapter. For models from 100M parameters on, 1e-5 to 5e-5 are
-# usual. Too small a rate leaves the document writer in place. Too large a one costs what pre-training has put there, which shows as the loss on documents: **forgetting**. Chapter 08 mixes pre-training data in against it.
+# usual. Too small a rate leaves the document writer in place; too large a one destroys what pre-training has put there.
+#
+# Some of that is lost at any rate. Look at the last column of the table above, the loss on unseen documents: every set of demonstrations has raised it. The model has **forgotten** a part of how documents go on, since nothing in its loss asked for it. Where that matters, documents are mixed in; chapter 08 does so with the RL that comes later.
 
 # %% [markdown]
 # ## 11. Exercises
@@ -556,7 +549,7 @@ def solution_fine_tuning(policy, batches, held_out, learning_rate):
 # %% [markdown] tags=["exercise"]
 # {exercise: my_demonstrations}
 #
-# Predict first (section 9 has the picture: is it decided by chance?). Then measure five models of each set, with `tuned_on(name, seed)` and `measure(policy, seed)["gold"]` from `rlhf_lib.workbook.ch09_instruction_finetuning.experiments`, or take the numbers of the stored runs, `results_of("09_instruction_finetuning", "sets")`, which come from just these functions. Fill in the lists and choose: an
+# Predict first (section 9 has the picture: is it decided by chance?). Then measure three models of each set, with `tuned_on(name, seed)` and `measure(policy, seed)["gold"]` from `rlhf_lib.workbook.ch09_instruction_finetuning.experiments`, or take the numbers of the stored runs, `results_of("09_instruction_finetuning", "sets")`, which come from just these functions. Fill in the lists and choose: an
 # option, or `"undecided"`.
 
 # %% tags=["solution"]

@@ -185,28 +185,6 @@ def sets(seed: int) -> dict:
     return found
 
 
-AMOUNTS = (32,)
-RATES = (1e-4, 1e-2)
-
-
-def facts_alone(seed: int) -> list[Demonstration]:
-    """As many checked demonstrations, every one of them an answer to a fact question."""
-    mixed = demonstrations(5 * SHOWN, seed)
-    return [one for one in mixed if one.prompt.kind == "fact"][:SHOWN]
-
-
-def amounts(seed: int) -> dict:
-    """Fewer checked demonstrations, shown more often in as many steps; of one kind alone; other learning rates."""
-    found = {}
-    for n in AMOUNTS:
-        found[str(n)] = measure(tuned(demonstrations(n, seed), seed, epochs=SHOWN / n), seed)
-    found["facts alone"] = measure(tuned(facts_alone(seed), seed), seed)
-    for rate in RATES:
-        policy = tuned(demonstrations(SHOWN, seed), seed, learning_rate=rate)
-        found[f"rate {rate:g}"] = measure(policy, seed)
-    return found
-
-
 def _cost(way: str, bound: float = 0.0) -> Claim:
     """That this way costs more gold than `bound`, on the same requests."""
     return above(lambda run: run[way]["cost"], bound)
@@ -217,19 +195,22 @@ def _better(first: str, second: str, what: str = "gold", bound: float = 0.0) -> 
     return above(lambda run: run[first][what] - run[second][what], bound)
 
 
-TEMPLATE_CLAIMS = {
-    f"{way}: costs gold": _cost(way)
-    for way in WAYS
-    if way not in ("as in training", "no end tokens", "a system prompt it never saw")
-} | {
+CHEAP = (
+    "as in training",
+    "no generation prompt",
+    "no end tokens",
+    "a system prompt it never saw",
+)
+"""Ways of which these runs do not show that they cost anything."""
+
+TEMPLATE_CLAIMS = {f"{way}: costs gold": _cost(way) for way in WAYS if way not in CHEAP} | {
     "one space costs half a point and more": _cost("one space too many", 0.5),
     "and more than all tags in plain letters": above(
         lambda run: run["one space too many"]["cost"] - run["tags as plain letters"]["cost"]
     ),
     "another family's template costs less than the space, by 0.3 and more": above(
-        lambda run: (
-            run["one space too many"]["cost"] - run["another family (### user:)"]["cost"] - 0.3
-        )
+        lambda run: run["one space too many"]["cost"] - run["another family (### user:)"]["cost"],
+        0.3,
     ),
 }
 
@@ -263,17 +244,18 @@ SET_CLAIMS = {
     ),
 }
 
+SEEDS = (0, 1, 2)
+
 EXPERIMENTS = {
     e.name: e
     for e in (
         Experiment(
-            "templates", templates, claims=TEMPLATE_CLAIMS,
+            "templates", templates, SEEDS, claims=TEMPLATE_CLAIMS,
             settings={"requests": ASKED, "shown": SHOWN},
         ),
         Experiment(
-            "sets", sets, claims=SET_CLAIMS,
+            "sets", sets, SEEDS, claims=SET_CLAIMS,
             settings={"requests": ASKED, "steps": STEPS, "places": PLACES},
         ),
-        Experiment("amounts", amounts, (0, 1, 2), settings={"requests": ASKED, "steps": STEPS}),
     )
 }  # fmt: skip
