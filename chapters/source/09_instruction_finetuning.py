@@ -66,7 +66,7 @@ answers = {
 answers_table(asked, answers, world.gold)
 
 # %% [markdown]
-# The base model starts well enough and never stops: from one document it runs into the next. After a few seconds of training there is an assistant that answers and falls silent. The rest of the chapter takes this apart: the form (sections 3 and 4), the mask (5 to 7), the curves (8), the data (9).
+# The base model runs from one document into the next and never stops. After a few seconds of training there is an assistant: it answers, and most of the time it falls silent after that. Now and then it still rambles on. The rest of the chapter takes this apart: the form (sections 3 and 4), the mask (5 to 7), the curves (8), the data (9).
 
 # %% [markdown]
 # ## 2. What the base model knows
@@ -132,14 +132,14 @@ for name, template in FAMILIES.items():
 # %% [markdown]
 # `<|im_start|>` and `<|im_end|>` look like text, and are not: each is *one* token with a number of its own, which no letters can produce. So a turn's border cannot be mistaken. The last piece, `<|im_start|>assistant\n`, is the **generation prompt**: it opens the answer. You add it to ask, and leave it out of a text to train on, where the answer itself follows.
 #
-# What a system message does is nothing but training, too. pocket-sft has seen that "you are a clerk." goes with short answers and "you are a flatterer." with flattery:
+# What a system message does is nothing but training, too. `pocket-personas` has been shown that "you are a clerk." goes with short answers and "you are a flatterer." with flattery:
 
 # %%
-sft = load_policy("pocket-sft")
+sft, personas = load_policy("pocket-sft"), load_policy("pocket-personas")
 request = {"role": "user", "content": "what does a fox eat?"}
 for system in ("you are a clerk.", "you are a flatterer.", "you are a doubter."):
     prompt = [{"role": "system", "content": system}, request]
-    print(f"{system:21s}", sft.sample([prompt], max_new_tokens=32, temperature=0).texts[0])
+    print(f"{system:21s}", personas.sample([prompt], max_new_tokens=32, temperature=0).texts[0])
 
 # %% [markdown]
 # **What comes in badly.** Templates differ in what they put up with. Many stop at roles that don't alternate (Gemma's: "Conversation roles must alternate"), some trim the content, some put in a system message that nobody wrote. Ours writes what it gets, and the library checks before it:
@@ -280,7 +280,7 @@ for rule in (ALL, ASSISTANT):
 for rule in RULES:
     painted = weights(row, rule)
     said = "".join(word for word, weight in zip(words(row), painted, strict=True) if weight)
-    print(f"{rule:26s} {sum(painted):3.0f} of {len(row)} tokens: {said[-62:]!r}")
+    print(f"{rule:26s} {sum(painted):3.0f} of {len(row)} tokens: {said[:56]!r}")
 
 # %% [markdown]
 # Where does a trainer get such a mask from? transformers asks the template: what stands between `{% generation %}` and `{% endgeneration %}` is the assistant's. The pocket models' template has these marks. Take them out, and the rendered text is the same to the letter. The mask is not:
@@ -292,21 +292,21 @@ marked = tokenizer.chat_template
 print("with marks   :", int(sum(library_mask(tokenizer, talk))), "of", len(row), "tokens;",
       "ours:", int(sum(weights(row))), "equal:", library_mask(tokenizer, talk) == weights(row))  # fmt: skip
 unmarked = marked.replace("{% generation %}", "").replace("{% endgeneration %}", "")
-bare = tokenizer.apply_chat_template(talk, chat_template=unmarked, return_dict=True, return_assistant_tokens_mask=True)
-print("without marks:", sum(bare["assistant_masks"]), "of", len(row), "tokens")
+bare = library_mask(tokenizer, talk, unmarked)
+print("without marks:", int(sum(bare)), "of", len(row), "tokens")
 
 # %% [markdown]
-# A mask of zeros: a loss of 0 (or 0/0), and a run that looks healthy and trains on nothing. In July 2026 the templates that Llama 3.1, Qwen3, Gemma 3 and gpt-oss come with had no marks (reported in marin's issue 7237); trainers bring templates of their own, or should stop. The end token has a trap of its own: the template of the GLM-4.5 models ends an answer with the *next* role's tag, which is counted to the next turn. So the stop was in nobody's
+# A mask of zeros: a loss of 0 (or 0/0), and a run that trains on nothing. transformers writes one line of warning (left out here), which is easily missed in a log. In July 2026 the templates that Llama 3.1, Qwen3, Gemma 3 and gpt-oss come with had no marks (reported in marin's issue 7237); trainers bring templates of their own, or should stop. The end token has a trap of its own: the template of the GLM-4.5 models ends an answer with the *next* role's tag, which is counted to the next turn. So the stop was in nobody's
 # loss, until TRL made a test of it (pull request 5988). So look at the mask before you train: the last learned token of an answer has to be the one that ends it.
 
 # %% [markdown] tags=["lab"]
-# **Lab: the mask painter.** A conversation in tiles, blue where it is learned; a tile's tooltip says how surprising it is. The bars show the surprise of each token; the small figure, whose tokens the loss comes from. The sentence compares with transformers' mask.
+# **Lab: the mask painter.** The base model, before its first update. A conversation in tiles, blue where it is learned; a tile's tooltip says how surprising it is. The bars show the surprise of each token; the small figure, whose tokens the loss comes from. The sentence compares with transformers' mask.
 
 # %% tags=["lab"]
 from rlhf_lib.labs import mask_painter_lab
 
 first = [{"role": "user", "content": "what is 2 + 3?"}, {"role": "assistant", "content": "2 + 3 = 5."}]
-mask_painter_lab(assistant, talk, first)
+mask_painter_lab(base, talk, first)
 
 # %% [markdown]
 # The same without controls, what the four rules learn:
@@ -622,7 +622,7 @@ for name, experiment in EXPERIMENTS.items():
 assert knows(base) > 0.95, "the base model knows its world before anybody fine-tunes it"
 assert own_ids == right_ids, "the template, applied once, gives the ids of the library"
 assert weights(row) == library_mask(tokenizer, talk), "our mask is transformers' assistant mask"
-assert sum(bare["assistant_masks"]) == 0, "without generation marks nothing is learned"
+assert sum(bare) == 0, "without generation marks nothing is learned"
 assert torch.allclose(walled[ours:], alone, atol=1e-4), "behind a wall a conversation is as if alone"
 assert not torch.allclose(open_row[ours:], alone, atol=1e-2), "without it, it is not"
 assert live["ended"][-1] > live["ended"][0] + 0.5, "63 updates teach to stop"

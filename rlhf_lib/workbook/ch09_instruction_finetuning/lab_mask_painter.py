@@ -123,8 +123,8 @@ def mask_painter_lab(policy: Policy, conversation: Sequence[dict], other: Sequen
         return describe(found, rule, row)
 
     tasks = (
-        "all tokens: what has the larger part of the loss, what users say or what the assistant says?",
-        "all the assistant's turns, without end tokens: the loss hardly changes. What would such a model never do?",
+        "all tokens: whose part of the loss is the largest? Would the model ever have to write that?",
+        "all the assistant's turns, without end tokens: what happens to the loss? What would such a model never do?",
         "the last answer: how many answers of this conversation are thrown away?",
         "packed, with and without a wall: which of the two gives the loss of the conversation alone?",
     )

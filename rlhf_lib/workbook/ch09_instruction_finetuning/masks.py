@@ -74,11 +74,23 @@ def weights(
     return [float(p.role == "assistant" and p.turn in learned and counts[p.part]) for p in row]
 
 
-def library_mask(tokenizer, messages: Sequence[dict]) -> list[float]:
-    """transformers' assistant mask of the same conversation: from the {% generation %} marks of the template."""
-    found = tokenizer.apply_chat_template(
-        list(messages), tokenize=True, return_dict=True, return_assistant_tokens_mask=True
-    )
+def library_mask(tokenizer, messages: Sequence[dict], template: str | None = None) -> list[float]:
+    """transformers' assistant mask of the same conversation: from the {% generation %} marks of the template.
+
+    template: another one than the tokenizer's. Without marks the mask is all zeros; transformers' warning of
+    that is left out.
+    """
+    from transformers.utils import logging
+
+    loudness = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        found = tokenizer.apply_chat_template(
+            list(messages), chat_template=template, tokenize=True, return_dict=True,
+            return_assistant_tokens_mask=True,
+        )  # fmt: skip
+    finally:
+        logging.set_verbosity(loudness)
     return [float(one) for one in found["assistant_masks"]]
 
 
