@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
-from ..kit.build import BigramPolicy, Build, descend
+from ..kit.build import BigramPolicy, Build, descend, numbers, weights
+
+
+def _observe(arguments: tuple, result) -> dict[str, Tensor]:
+    losses, held_out = result
+    return {
+        "your losses": numbers(losses),
+        "the held-out loss": numbers([held_out]),
+        "the weights at the end": weights(arguments[0]),
+    }
 
 
 def _batch_mean(policy, parts):
@@ -65,6 +75,7 @@ fine_tuning = Build(
         policy, batches, held_out, learning_rate
     ),
     cases=lambda: [_case(1, 0.5), _case(2, 1.0), _case(3, 0.2)],
+    observe=_observe,
     mistakes=(
         (
             _slip(average=_mean_of_means),
