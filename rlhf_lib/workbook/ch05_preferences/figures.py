@@ -1,4 +1,4 @@
-"""Pictures of chapter 05: coefficients, spending, questions, weeks, crowds, and which data teach what."""
+"""Pictures of chapter 05: coefficients, spending, questions, crowds, and which data teach what."""
 
 from __future__ import annotations
 
@@ -77,22 +77,6 @@ def plot_questions(band: Mapping):
 
 
 QUESTIONS = ("thumb", "mark 1 to 5", "better of two", "best of four", "rank four")
-
-
-def plot_weeks(band: Mapping):
-    """What annotators perceive in held-out answers after each week, and how far the week's answers are the policy's."""
-    fig, axes = figure(1, 2, height=3.0)
-    for name, colour in zip(("ordered at the start", "fresh every week"), CYCLE, strict=False):
-        weeks = band["step"]
-        draw_band(axes[0], weeks, band[name]["utility"], colour, name)
-        draw_band(axes[1], weeks[1:], band[name]["log ratio"], colour, name)
-    axes[0].set(xlabel="weeks of labels", ylabel="perceived utility (points)")
-    axes[1].set(xlabel="week", ylabel="log π/π_sft of the batch (nats)")
-    axes[1].axhline(0, color=COLOURS["neutral"], lw=1, ls="--")
-    for axis, key in zip(axes, (band["step"], band["step"][1:]), strict=True):
-        axis.set_xticks(key)
-    axes[0].legend(loc="lower right")
-    return fig
 
 
 def plot_capabilities(band: Mapping):

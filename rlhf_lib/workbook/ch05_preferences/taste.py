@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ...evaluation import Estimate, proportion
+from ...evaluation import Estimate, mean_interval, proportion
 from ...lm import Policy
 from ...rewards import TextReward
 from ...training import (
@@ -233,6 +233,32 @@ def blind_pairs(
     ]
     triples = zip(prompts, *sides, strict=True)
     return [Pair(prompt, first, second) for prompt, first, second in triples if first != second]
+
+
+def two_answers(policy: Policy, prompts: Sequence, seed: int = 0) -> list[Pair]:
+    """Two answers of a policy to each prompt, as they come; equal ones are left out."""
+    texts = policy.sample(prompts, 2, max_new_tokens=40, seed=seed).texts
+    triples = zip(prompts, texts[0::2], texts[1::2], strict=True)
+    return [Pair(prompt, first, second) for prompt, first, second in triples if first != second]
+
+
+@torch.no_grad()
+def drift(policy: Policy, sft: Policy, pairs: Sequence[Pair]) -> Estimate:
+    """How much likelier these answers are for `policy` than for `sft`: mean log pi/pi_sft in nats."""
+    prompts = [pair.prompt for pair in pairs] * 2
+    rollout = sft.encode_completions(prompts, [p.first for p in pairs] + [p.second for p in pairs])
+    gaps = (policy.logprobs(rollout) - sft.logprobs(rollout)) * rollout.completion_mask
+    return mean_interval(gaps.sum(1).cpu())
+
+
+def felt_gaps(taste: Taste, world: PocketWorld, pairs: Sequence[Pair]) -> Estimate:
+    """How far the two answers of a pair lie apart for a taste: mean size of the difference, in log-odds."""
+    prompts = [pair.prompt for pair in pairs]
+    first, second = (
+        taste.scores(world, prompts, [getattr(p, side) for p in pairs])
+        for side in ("first", "second")
+    )
+    return mean_interval((first - second).abs())
 
 
 def blind_result(rows: Sequence[dict], pairs: Sequence[Pair]) -> Estimate:
