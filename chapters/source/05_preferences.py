@@ -178,7 +178,8 @@ verdicts, judge = labels_or_simulated(blind, stand_in, least=10)
 print(f"judged by {judge}: the new policy wins {blind_result(verdicts, contest)} of {len(verdicts)} pairs; ties count half")
 
 # %% [markdown]
-# A win rate of 0.5 would be "no better". Is its interval above that? Twenty pairs can show a clear win and no subtle one.
+# A win rate of 0.5 would be "no better". Is the whole interval above it? Twenty pairs can show a clear win and no subtle one. In the run that is stored here they show none, although the reward had risen all along. The table says why: some answers are **refusals**. A refusal is short, says nothing twice and does not wander off, so this taste has nothing against it; and the weight of a needless refusal is the one with the widest interval, for hardly a pair of the forty asked about it. Where labels are
+# silent, training finds a way. What would you do? Label pairs with refusals in them, and train again. That is how real projects go on, batch after batch (section 11).
 #
 # **Does this work for any taste?** Three simulated readers label forty pairs each: *brief* likes it short, *warm* likes praise and length, *lists* likes lists. Each gets a reward model and a policy; then all three judge all policies on 96 held-out requests. *Random* is the control: the same pairs, labels by coin.
 
@@ -209,11 +210,11 @@ for name in ("brief", "warm", "lists"):
     print(f"{name:6s} agrees with themselves {mean(lambda r: r['itself']):.2f}   wins by RL {mean(lambda r: r['rl'][name]):.2f}, by DPO {mean(lambda r: r['dpo']):.2f}")
 
 # %% [markdown]
-# Each dot is a seed: other pairs, other labels, another training. Each reader gets what they asked for: everyone prefers the policy of their own taste, and by far. Labels by coin end *below* pocket-sft, for a random taste pulls the policy somewhere, and most places are worse.
+# Each dot is a seed: other pairs, other labels, another training. Find each judge's own policy: it stands clearly to the right of the dashed line, in all runs of *brief* and *lists*, and in four of five of *warm*. Labels by coin mostly end *left* of it, for a random taste pulls the policy somewhere, and most places are worse. In no run do they do as well as the reader's own labels.
 #
-# Look at the policy of *lists*: the other two like it as well, because with the lists it learned what all readers share (no wandering off, nothing said twice). The policy of *warm* is the opposite. It found out that praise pays, more praise pays more, and nothing in forty labels says when it is enough. Its own reader likes it on nine requests of ten (this simulated reader never tires of praise; you would). To the reader who likes it short it is worse than what we started from. That is the whole problem of over-optimization (chapter 18) in forty labels.
+# Look at the policy of *lists*: the other two like it as well, because with the lists it learned what all readers share (no wandering off, nothing said twice). The policy of *warm* is the opposite. It found out that praise pays, more praise pays more, and nothing in forty labels says when it is enough. Its own reader likes it on nine requests of ten in most runs (this simulated reader never tires of praise; you would). To the reader who likes it short it is worse than what we started from. That is the whole problem of over-optimization (chapter 18) in forty labels.
 #
-# The last line of each row compares two ways. **DPO** (chapter 12) trains the policy on the forty pairs themselves, without a reward model in between. With so few it hardly moves. RL asks the reward model about hundreds of *new* answers, and the reward model can say something about each, because a handful of counts carries over. That is what a reward model is for; it is also how its mistakes get multiplied.
+# The lines below the picture compare two ways. **DPO** (chapter 12) trains the policy on the forty pairs themselves, without a reward model in between. With so few it hardly moves. RL asks the reward model about hundreds of *new* answers, and the reward model can say something about each, because a handful of counts carries over. That is what a reward model is for; it is also how its mistakes get multiplied.
 
 # %% [markdown]
 # ## 7. What can be asked
@@ -246,9 +247,9 @@ from rlhf_lib.workbook.ch05_preferences.figures import plot_questions
 plot_questions(found);
 
 # %% [markdown]
-# Read the table by rows. A **mark** carries more per dollar than a choice of two: it has five values, and only one answer needs to be read. But it leans on everybody meaning the same by a 3. The more strictness differs, the less it says, and a thumb suffers alike. The three comparisons below do not care: strictness lowers both answers and cancels. **Ranking four** carries most by far: four answers are read once and six pairs come out.
+# Read the table by rows. A **mark** carries more per dollar than a choice of two: it has five values, and only one answer needs to be read. But it leans on everybody meaning the same by a 3. The more strictness differs, the less it says, and a thumb suffers alike. The three comparisons below do not care: strictness lowers both answers and cancels. Among them **ranking four** carries twice as much as the other two: four answers are read once, and six pairs come out.
 #
-# The curves tell the same story with a reward at the end: how many unseen pairs does it put into the order that the team has on average? (Shaded: five seeds, from the lowest to the highest; dashed: the median. Seeds overlap a good deal, so compare lines that are clearly apart.) On the left marks do as well as rankings. On the right they fall behind all comparisons, and money does not bring them back. So the field's habit of comparing is not a law: it is insurance against annotators who are strangers to each other.
+# The curves tell the same story with a reward at the end: how many unseen pairs does it put into the order that the team has on average? (Shaded: five seeds, from the lowest to the highest; dashed: the median. Seeds overlap a good deal, so compare lines that are clearly apart.) On the left marks do nearly as well as rankings. On the right they fall behind all comparisons, and more money does not make up for it. So the field's habit of comparing is not a law: it is insurance against annotators who are strangers to each other.
 
 # %% [markdown]
 # ## 8. People or machines?
@@ -271,9 +272,9 @@ ahead = [a > b for a, b in zip(spent["people"]["median"], spent["AI judge"]["med
 guess.reveal("people" if all(ahead) else "AI" if not any(ahead) else "crossing")
 
 # %% [markdown]
-# On the left, label for label: up to some fifty labels the two kinds are about level. Then people go on climbing and the AI judge stops. After 400 labels it gains nothing more. On the right, dollar for dollar: the judge reaches its plateau for about two dollars, and nothing that people give for two hundred can be had for less. One question decides which to buy: *is the plateau good enough?*
+# On the left, label for label: with 25 labels the two kinds are about level. Then people pull away. The AI judge has no noise to average out, so its curve bends early; after 400 labels it gains nothing more. On the right, dollar for dollar: the judge is on its plateau for two dollars. People need about a hundred to get as far, and only beyond that do they buy what the judge cannot give at any price. One question decides: *is the plateau good enough?*
 #
-# Green is both: 1,600 labels of the judge for $8 give a first reward, and its score becomes one more column in the fit to people's labels, which then decide how far to trust it. With 25 labels of people that is clearly better than people alone; from a hundred on the head start is gone, for by then people know better.
+# Green is both: 1,600 labels of the judge for $8 give a first reward, and its score becomes one more column in the fit to people's labels, which then decide how far to trust it. With 25 labels of people that is clearly better than people alone; with a hundred the head start is gone, for by then people know better.
 
 # %%
 plateau = {factor: spent["bias"][factor]["median"] for factor in ("0", "0.5", "1", "2")}
@@ -370,7 +371,7 @@ for kind in ("short", "long"):
     print(f"readers who like it {kind:5s} ({len(mine)}): unseen pairs in their order by the pool {by_pool:.2f}, by their own labels {by_own:.2f}")
 
 # %% [markdown]
-# Each dot is a reader with their interval, the line is the reward model of the pool. It lies between the two camps, where hardly anybody stands, and nearer to the larger one. The last lines say who pays: readers of the majority are served about as well by the pool as by their own forty labels or better, since a pool is large and much of taste is shared. For the minority the pool does less. Whose taste wins? That of whoever labels more.
+# Each dot is a reader with their interval, the line is the reward model of the pool. It lies between the two camps, and nearer to the larger one; few dots lie on it. The last lines say who pays: readers of the majority are served about as well by the pool as by their own forty labels. For the minority the pool does less than their own few labels would. Whose taste wins? That of whoever labels more.
 
 # %% [markdown]
 # ## 11. Vendors, contracts, weekly batches
@@ -619,7 +620,7 @@ plot_runs(case.curves(), case.watch, title=case.title);
 case
 
 # %% [markdown]
-# By its loss the buggy run is the better one by far. Which bug is it?
+# Its loss says that the buggy run makes progress. Which bug is it?
 
 # %%
 case.quiz
@@ -658,8 +659,11 @@ case.check_solution(solution_test)
 # %% tags=["claims"]
 assert golds["the best of four"].mean() > golds["the better of two"].mean() > golds["written"].mean(), "choosing beats writing"
 assert shares["agrees with themselves"][-1] < shares["agrees with themselves"][0], "a tired reader agrees with themselves less"
-assert all(run[name]["rl"][name] > 0.5 for run in runs for name in ("brief", "warm", "lists")), "each simulated reader prefers the policy of their own taste"
-assert spent["people"]["low"][2] > spent["AI judge"]["high"][-1], "100 labels of people: above the AI judge's plateau"
+for name in ("brief", "warm", "lists"):
+    own, coin = ([run[of]["rl"][name] for run in runs] for of in (name, "random"))
+    assert sum(value > 0.55 for value in own) >= 4, "stored: in four of five runs and more, a reader prefers their own policy to pocket-sft"
+    assert all(a > b for a, b in zip(own, coin, strict=True)), "and in every run to a policy from labels by coin"
+assert spent["people"]["low"][4] > spent["AI judge"]["high"][-1], "400 labels of people: above the AI judge's plateau"
 assert spent["bias"]["0"]["low"] > spent["bias"]["1"]["high"] > spent["bias"]["2"]["high"], "the plateau is the judge's bias"
 assert found["mark 1 to 5"]["0"]["bits"]["low"] > found["mark 1 to 5"]["3"]["bits"]["high"], "strictness eats what a mark says"
 assert borda.argmax() == 0 and (share @ worth).argmax() == 1, "the reward's favourite is not the one with the highest mean worth"

@@ -26,9 +26,9 @@ def _prove(implementation):
 doubled_prompt = Bug(
     name="doubled_prompt",
     chapter="05",
-    title="The assistant that repeats the question",
-    story="Fine-tuning on the chosen answers of a preference file. The training loss falls much lower than in the other run, "
-    "and is low from the first steps on. The gold of the answers to held-out requests falls, too.",
+    title="A loss that falls, and answers that get worse",
+    story="Fine-tuning on the chosen answers of a preference file. The training loss starts higher than in the other run and "
+    "falls from round to round, as if much were being learned. The gold of the answers to held-out requests falls with it.",
     function="completion(prompt, chosen) -> the text that is trained on after the prompt",
     source="allenai/reward-bench issue 140 (2024): `chosen` and `rejected` already held the prompt, which was put in front of them "
     "once more; only its first copy was masked.",
@@ -42,15 +42,15 @@ doubled_prompt = Bug(
     options=(
         (
             "The prompt stands twice, and is learned.",
-            "Copying a question that was just read is easy, so the mean loss is low; the policy learns to copy it.",
+            "To say the question again is new to the model: it costs at first, is learned quickly, and then done.",
         ),
         (
             "The learning rate is too high for it.",
-            "Then the training loss would be the higher one, and restless.",
+            "Then the training loss would be restless, and not fall so evenly.",
         ),
         (
             "Chosen and rejected have been swapped.",
-            "The rejected ones are not in this training at all, and they are not easier to predict.",
+            "Answers of the same model cost about the same, so the loss would hardly start higher.",
         ),
     ),
     hints=(

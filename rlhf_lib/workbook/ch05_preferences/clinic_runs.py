@@ -10,6 +10,7 @@ import torch
 from ...lm import load_policy
 from ...runtime import data_path
 from ...training import History, SFTSettings, read_preferences, train_sft
+from ...training.progress import silent
 from ...world import Demonstration, PocketWorld
 
 PAIRS, ROUNDS, REQUESTS = 48, 4, 32
@@ -36,7 +37,8 @@ def run_answers(implementation: Callable[[str, str], str]) -> History:
         settings = SFTSettings(
             epochs=1, batch_size=16, learning_rate=3e-4, warmup_steps=0, seed=turn
         )
-        losses = train_sft(policy, shown, settings).series("loss")
+        with silent():
+            losses = train_sft(policy, shown, settings).series("loss")
         with torch.no_grad():
             texts = policy.sample(asked, 1, max_new_tokens=40, seed=3).texts
         golds = [world.gold(p, t) for p, t in zip(asked, texts, strict=True)]
