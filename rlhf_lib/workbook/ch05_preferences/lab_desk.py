@@ -210,6 +210,9 @@ def label_desk(
     return Desk(plan(pairs, repeats, seed), file, reader, title)
 
 
+desk_lab = label_desk
+"""The name by which labs are listed."""
+
 STILL = """<style>
 .jp-OutputArea:has(.rlhf-desk) .rlhf-desk-still,
 .jp-OutputArea:has(.rlhf-desk-still):not(:has(.rlhf-desk)) .jp-OutputArea-output.lm-Panel {{ display: none }}

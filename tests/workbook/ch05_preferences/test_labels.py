@@ -57,7 +57,7 @@ def test_kill_9_in_the_middle_ten_times_loses_no_label(tmp_path):
     file = LabelFile(tmp_path / "labels.jsonl")
     for _ in range(10):
         process = subprocess.Popen(
-            [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", script], stdout=subprocess.PIPE, encoding="utf-8"
         )
         for _ in range(1 + dice.randrange(2)):
             if line := process.stdout.readline():
@@ -130,7 +130,7 @@ def test_a_file_of_another_version_is_not_touched(tmp_path):
     desk = desk_in(tmp_path)
     desk.press("left")
     row = {**desk.rows()[0], "version": 9}
-    desk.file.path.write_text(json.dumps(row) + "\n")
+    desk.file.path.write_text(json.dumps(row) + "\n", encoding="utf-8")
     before = desk.file.path.read_bytes()
     later = desk_in(tmp_path)
     assert "version 9" in later.sentence and later.current is None and later.state()["done"] == 0
@@ -143,7 +143,7 @@ def test_a_file_of_another_version_is_not_touched(tmp_path):
 def test_what_cannot_be_read_at_all_is_a_sentence(tmp_path):
     (tmp_path / "labels.jsonl").mkdir()
     assert "could not be read" in desk_in(tmp_path).sentence
-    (tmp_path / "second").write_text("a file")
+    (tmp_path / "second").write_text("a file", encoding="utf-8")
     desk = label_desk(pairs(), folder=tmp_path / "second")
     desk.press("left")
     assert "could not be read" in desk.sentence or "not saved" in desk.sentence
@@ -220,7 +220,7 @@ def test_labels_are_kept_where_git_does_not_look(monkeypatch, tmp_path):
     monkeypatch.delenv("RLHF_LABELS", raising=False)
     folder = labels_folder()
     assert folder.name == "my_labels"
-    assert f"{folder.relative_to(ROOT)}/" in (ROOT / ".gitignore").read_text()
+    assert f"{folder.relative_to(ROOT)}/" in (ROOT / ".gitignore").read_text(encoding="utf-8")
     monkeypatch.setenv("RLHF_LABELS", str(tmp_path))
     assert labels_folder() == tmp_path
 

@@ -117,7 +117,7 @@ def test_your_labels_count_once_there_are_enough(world, tmp_path, monkeypatch):
     assert labels_or_simulated(desk, stand_in, least=6)[1] == "a simulated reader"
     rows, who = labels_or_simulated(desk, stand_in, least=5)
     assert who == "you" and [row["id"] for row in rows] == desk.session
-    desk.file.path.write_text('{"version": 9}\n')
+    desk.file.path.write_text('{"version": 9}\n', encoding="utf-8")
     assert labels_or_simulated(desk, stand_in, least=1)[1] == "a simulated reader"
 
 
