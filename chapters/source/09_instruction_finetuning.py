@@ -198,10 +198,10 @@ named = {"tags as plain letters": "letters", "one space too many": "space", "tem
 guess.reveal(named[max(named, key=costs.get)])
 
 # %% [markdown]
-# Dots: your model. Bars: from the lowest to the highest of three stored models, each from other demonstrations. With numbers, on the same requests, so that the luck of the draw cancels:
+# Dots: your model. Bars: from the lowest to the highest of five stored models, each from other demonstrations. With numbers, on the same requests, so that the luck of the draw cancels:
 
 # %%
-print(f"{'':31s} cost: your model     three models   task done  ends")
+print(f"{'':31s} cost: your model     five models    task done  ends")
 for way, now in mine.items():
     stored = [run[way]["cost"] for run in runs]
     low, high = (now["cost"] + sign * 1.96 * now["error"] for sign in (-1, 1))
@@ -217,7 +217,7 @@ for text in (as_in_training([request]), as_in_training([request]) + " "):
     print(last, "->", go_on(assistant, [text], temperature=0)[0][0])
 
 # %% [markdown]
-# Some slips cost nothing that these runs could show: a system prompt in front, end tokens left out, and on one of the three models the missing generation prompt. Nor is another family's form the worst, as a transcript is something the base model knows. So no table of such costs holds for another model: measure your own. What holds is the cure: call `apply_chat_template`, once, and look at the *ids*.
+# Some slips cost nothing that these runs could show: a system prompt in front, end tokens left out. The missing generation prompt costs little, and so does another family's form, as a transcript is something the base model knows. So no table of such costs holds for another model: measure your own. What holds is the cure: call `apply_chat_template`, once, and look at the *ids*.
 
 # %%
 right_ids = sft.prompt_ids("what does a fox eat?")
@@ -265,7 +265,7 @@ from rlhf_lib.workbook.ch09_instruction_finetuning.masks import ALL, ASSISTANT, 
 for rule in (ALL, ASSISTANT):
     found = paint(base, talk, talk[1:3], rule, header=False, end=True, row=ALONE)
     shares = ", ".join(f"{name} {share:.0%}" for name, share in found["shares"].items())
-    print(f"{rule:26s} loss {found['loss']:.2f} nats a token; of it {shares}")
+    print(f"{rule:12s} loss {found['loss']:.2f} nats a token; of it {shares}")
 
 # %% [markdown]
 # And the end token? No document ends like that, so its surprise is a large part of the second line. It is also the one that is lost most easily: where padding has the end token's number and is masked *by number*, or where the template counts it to the next turn. Section 9 measures what either mask is worth.
@@ -274,13 +274,13 @@ for rule in (ALL, ASSISTANT):
 # ## 6. Several turns
 #
 # A conversation with several answers can be used in two ways. Learn the **last answer** only, with everything before it as the prompt. Or learn **all the assistant's turns** at once, since one pass gives the predictions at all of them; what users and tools said stays masked. The notes and many recipes take the last answer; TRL (Hugging Face's trainers) takes them all if you ask for `assistant_only_loss`. With the last
-# answer alone, a conversation of N answers can be *unrolled* into N examples. The price is the N-fold reading.
+# answer alone, a conversation of N answers can be *unrolled* into N examples. The price is the N-fold reading. (`completion` below is what a trainer does that knows where the first request ends, and no more: it learns all that follows, users' words too.)
 
 # %%
 for rule in RULES:
     painted = weights(row, rule)
     said = "".join(word for word, weight in zip(words(row), painted, strict=True) if weight)
-    print(f"{rule:26s} {sum(painted):3.0f} of {len(row)} tokens: {said[:56]!r}")
+    print(f"{rule:12s} {sum(painted):3.0f} of {len(row)} tokens: {said[:56]!r}")
 
 # %% [markdown]
 # Where does a trainer get such a mask from? transformers asks the template: what stands between `{% generation %}` and `{% endgeneration %}` is the assistant's. The pocket models' template has these marks. Take them out, and the rendered text is the same to the letter. The mask is not:
@@ -403,7 +403,7 @@ gained = {"end": ended[-1] - ended[0], "facts": facts[-1] - facts[0]}
 guess.reveal("end" if gained["end"] > gained["facts"] + 0.2 else "facts" if gained["facts"] > 0.2 else "both")
 
 # %% [markdown]
-# Pale: three stored runs; lines: yours. To end is what it learns: never for the first twenty updates, nearly always after the last. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new, and come back. The loss, mean that it is, shows neither of the two.
+# Pale: four stored runs; lines: yours. To end is what it learns: never for the first twenty updates, nearly always after the last. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new, and come back. The loss, mean that it is, shows neither of the two.
 #
 # So what does fine-tuning on *new* facts do? It can teach them, at the price of more passes; and a model that is shown answers which it doesn't know learns to answer without knowing (Gekhman et al., 2024, found that such examples are learned slowly, and that hallucinations rise once they are).
 #
@@ -418,7 +418,7 @@ guess.reveal("end" if gained["end"] > gained["facts"] + 0.2 else "facts" if gain
 #
 # ## 9. What to learn from
 #
-# A checked demonstration costs about three times an unchecked one, say. Here "unchecked" is PocketWorld's vendor: more than half of its answers have a fault (off the topic, said twice, hedged, wrong). And two mistakes with the mask beside them: the end token left out of the loss, the prompt left in. Three models of each.
+# A checked demonstration costs about three times an unchecked one, say. Here "unchecked" is PocketWorld's vendor: more than half of its answers have a fault (off the topic, said twice, hedged, wrong). And two mistakes with the mask beside them: the end token left out of the loss, the prompt left in. Four models of each.
 
 # %% tags=["predict"]
 guess = predict(
@@ -549,7 +549,7 @@ def solution_fine_tuning(policy, batches, held_out, learning_rate):
 # %% [markdown] tags=["exercise"]
 # {exercise: my_demonstrations}
 #
-# Predict first (section 9 has the picture: is it decided by chance?). Then measure three models of each set, with `tuned_on(name, seed)` and `measure(policy, seed)["gold"]` from `rlhf_lib.workbook.ch09_instruction_finetuning.experiments`, or take the numbers of the stored runs, `results_of("09_instruction_finetuning", "sets")`, which come from just these functions. Fill in the lists and choose: an
+# Predict first (section 9 has the picture: is it decided by chance?). Then measure four models of each set, with `tuned_on(name, seed)` and `measure(policy, seed)["gold"]` from `rlhf_lib.workbook.ch09_instruction_finetuning.experiments`, or take the numbers of the stored runs, `results_of("09_instruction_finetuning", "sets")`, which come from just these functions. Fill in the lists and choose: an
 # option, or `"undecided"`.
 
 # %% tags=["solution"]

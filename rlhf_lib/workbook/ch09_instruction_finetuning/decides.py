@@ -13,10 +13,10 @@ demonstrations = Decide(
     "or 188 on 3,000 unchecked ones: which model has the higher gold?",
     options={"checked": "1,000 checked", "unchecked": "3,000 unchecked"},
     better="higher",
-    repeats=3,
+    repeats=4,
     what="gold on held-out requests (points)",
     hints=(
-        "Three seeds of each: other demonstrations, other batches, the same held-out requests.",
+        "Four seeds of each: other demonstrations, other batches, the same held-out requests.",
         "`measure(tuned_on('1,000 checked', seed), seed)['gold']` trains and measures one.",
         "The stored runs have the same numbers: "
         "`[run['1,000 checked']['gold'] for run in results_of('09_instruction_finetuning', 'sets').values()]`.",

@@ -25,7 +25,7 @@ def tiles_html(tokens: Sequence[str], weights: Sequence[float], numbers: Sequenc
     """Tokens as tiles of a page, blue where they are learned; a tooltip says each one's number."""
     spans = []
     for token, weight, number in zip(tokens, weights, numbers, strict=True):
-        blue = "rgba(0,114,178,.75);color:white" if weight else "rgba(128,128,128,.18)"
+        blue = "#0072B2;color:white" if weight else "rgba(128,128,128,.18)"
         style = (
             f"background:{blue};border-radius:3px;padding:1px 3px;margin:1px;display:inline-block"
         )

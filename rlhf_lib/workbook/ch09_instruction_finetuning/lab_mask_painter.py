@@ -124,8 +124,8 @@ def mask_painter_lab(policy: Policy, conversation: Sequence[dict], other: Sequen
 
     tasks = (
         "all tokens: whose part of the loss is the largest? Would the model ever have to write that?",
-        "all the assistant's turns, without end tokens: what happens to the loss? What would such a model never do?",
-        "the last answer: how many answers of this conversation are thrown away?",
+        "all answers, without end tokens: what happens to the loss? What would such a model never do?",
+        "last answer: how many answers of this conversation are thrown away?",
         "packed, with and without a wall: which of the two gives the loss of the conversation alone?",
     )
     return Lab("The mask painter", controls, figure, update, tasks, side=side, below=tiles)

@@ -12,9 +12,9 @@ from ...lm import Policy
 
 ALL, COMPLETION, LAST, ASSISTANT = (
     "all tokens",
-    "after the first request",
-    "the last answer",
-    "all the assistant's turns",
+    "completion",
+    "last answer",
+    "all answers",
 )
 RULES = (ALL, COMPLETION, LAST, ASSISTANT)
 
@@ -66,7 +66,7 @@ def weights(
     if rule == ALL:
         return [1.0] * len(row)
     answers = [piece.turn for piece in row if piece.role == "assistant"]
-    if rule == COMPLETION:  # TRL's prompt-completion rows: whatever comes after the prompt
+    if rule == COMPLETION:  # as in TRL: whatever comes after the first request, users' words too
         start = next(i for i, p in enumerate(row) if p.turn == answers[0] and p.part == "text")
         return [float(place >= start) for place in range(len(row))]
     learned = {answers[-1]} if rule == LAST else set(answers)
