@@ -403,7 +403,7 @@ gained = {"end": ended[-1] - ended[0], "facts": facts[-1] - facts[0]}
 guess.reveal("end" if gained["end"] > gained["facts"] + 0.2 else "facts" if gained["facts"] > 0.2 else "both")
 
 # %% [markdown]
-# Pale: four stored runs; lines: yours. To end is what it learns: never for the first twenty updates, nearly always after the last. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new, and come back. The loss, mean that it is, shows neither of the two.
+# Pale: four stored runs; lines: yours. To end is what it learns: never for the first twenty updates, nearly always after the last. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new, in one of the models to nothing, and come back. The loss, mean that it is, shows neither of the two.
 #
 # So what does fine-tuning on *new* facts do? It can teach them, at the price of more passes; and a model that is shown answers which it doesn't know learns to answer without knowing (Gekhman et al., 2024, found that such examples are learned slowly, and that hallucinations rise once they are).
 #
