@@ -87,6 +87,13 @@ def ride(policy: nn.Module, rides: int = 16, steps: int = 200, seed: int = 0) ->
         states.append(state), pushes.append(right), masks.append(alive.float())
         state = torch.where(alive[:, None], push(state, right), state)
         alive = alive & riding(state)
+        if not alive.any():
+            break
+    left = steps - len(states)  # all rides are over: nothing moves any more
+    states, pushes, masks = (
+        parts + [rest] * left
+        for parts, rest in ((states, state), (pushes, 0 * right), (masks, 0 * right))
+    )
     return Rides(torch.stack(states, 1), torch.stack(pushes, 1), torch.stack(masks, 1))
 
 
