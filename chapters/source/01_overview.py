@@ -12,12 +12,13 @@
 # %% [markdown]
 # ## 1. First the result
 #
-# A cart carries a pole. Fifty times a second a small network pushes it left or right. Nobody gives it a reward. It is shown which of two clips somebody likes better, 300 times, each clip 0.4 seconds long. This somebody wants the cart to *stand at x = 1 with the pole upright*; that wish stands in no reward.
+# A cart carries a pole. Fifty times a second a small network, its **policy**, pushes it left or right. Nobody gives it a reward. It is shown which of two clips somebody likes better, 300 times, each clip 0.4 seconds long. This somebody wants the cart to *stand at x = 1 with the pole upright*; that wish stands in no reward.
 #
 # The left picture shows rides before the first comparison, the right one after the last.
 
 # %% tags=["setup"]
-import matplotlib.pyplot as plt
+import random
+
 import numpy as np
 import torch
 
@@ -25,7 +26,6 @@ from rlhf_lib import PocketWorld, load_policy, set_seed
 from rlhf_lib.exact.cart import ride
 from rlhf_lib.exact.clips import Lessons, coin_judge, stand_at, wishing_judge
 from rlhf_lib.exercises import predict
-from rlhf_lib.plots import COLOURS, figure
 from rlhf_lib.workbook.ch01_overview.experiments import taught
 from rlhf_lib.workbook.ch01_overview.figures import plot_clips, plot_places
 
@@ -67,7 +67,9 @@ plot_loop(
 #
 # $$P(\text{first} \succ \text{second}) = \sigma\Big(\sum_{s\,\in\,\text{first}} r(s) - \sum_{s\,\in\,\text{second}} r(s)\Big) \qquad \text{[OV-1]}$$
 #
-# Read $\succ$ as "is preferred to"; $\sigma(z) = 1/(1+e^{-z})$, the sigmoid, turns a difference into a probability. Training makes the choices that were really made as likely as it can. The policy is then trained by reinforcement learning: pushes that were followed by more reward than usual become more likely.
+# Read $\succ$ as "is preferred to"; $\sigma(z) = 1/(1+e^{-z})$, the sigmoid, turns a difference into a probability. Training makes the choices that were really made as likely as it can.
+#
+# The policy is then trained by reinforcement learning: pushes that were followed by more reward than usual become more likely. One detail matters. A fallen cart earns nothing more, so if a step were worth less than nothing, falling would be a way out. Comparisons leave the level of the rewards open, and so we set it: the mean step is worth +2 (in standard deviations), a *bonus* for staying alive.
 #
 # Here is the loop, two rounds of it. The judge is simulated: it knows the wish, and it errs now and then, as people do.
 
@@ -85,7 +87,7 @@ for number in (1, 2):
 #
 # ### The control
 #
-# Did the comparisons teach the cart, or would it have learned to balance anyhow? Toss a coin in place of the judge, and keep everything else: as many clips, as many fits, as many updates.
+# Did the comparisons teach the cart, or would it have learned all this anyhow, from the bonus? Toss a coin in place of the judge, and keep everything else: as many clips, as many fits, as many updates.
 
 # %% tags=["predict"]
 guess = predict(
@@ -108,13 +110,18 @@ from rlhf_lib.workbook.ch01_overview.figures import plot_lessons
 stored = band("lessons")
 titles = {"wish": "300 comparisons", "coin": "300 tosses of a coin", "once": "300 comparisons, all at the start"}
 plot_lessons(stored, {"wish": live_wish, "coin": live_coin}, titles)
-steps = stored["coin"]["steps"]["median"][-1]
-guess.reveal("nothing" if steps < 100 else "same", f"the median ride of a tossed coin lasts {steps:.0f} of 200 steps")
+ends = {arm: {name: stored[arm][name]["median"][-1] for name in ("steps", "mark")} for arm in titles}
+for arm, end in ends.items():
+    print(f"{titles[arm]:34s} rides of {end['steps']:3.0f} steps, {end['mark']:4.0%} of the last second at the mark")
+came = "nothing" if ends["coin"]["steps"] < 100 else "mark" if ends["coin"]["mark"] > 0.5 else "same"
+guess.reveal(came, "in the median of five stored runs")
 
 # %% [markdown]
 # Grey: five stored runs of each kind, their median and range. Blue: your two runs. A round is 25 comparisons (in the third panel 300 in the first round, then none) and eight updates of the policy. The height is the share of the last second of a ride, over 64 rides, that the cart spends within 0.4 m of x = 1. A fallen cart counts 0.
 #
-# RESULT_CONTROL
+# The coin teaches balance too! Its rides become long, because the bonus pays for every step; the labels have no part in it. But its carts stand anywhere, and wander. So a balanced pole is no evidence that the comparisons taught anything. The *place* is: only the judge's comparisons bring the cart to the mark. Without the control you would have given them credit for both.
+#
+# In the third panel the same judge makes as many comparisons, all of them in the first round. Exercise 6 asks what is wrong with that.
 
 # %% [markdown]
 # ## 3. What the reward model knows, and what not
@@ -153,7 +160,7 @@ for work in (tamer, christiano):
 whose.reveal("first" if "number" in tamer.said else "second")
 
 # %% [markdown]
-# TAMER (Knox and Stone, 2008) takes *numbers for actions*; Christiano et al. (2017) take *comparisons of clips*. The second needs far less of a person's time: its authors judged less than one percent of what the agent did, and taught new behaviours, such as a backflip, in about an hour. They also found that some games were learned better from comparisons than from the game's own score. How large is that share for our cart?
+# TAMER (Knox and Stone, 2008) takes *numbers for actions*; Christiano et al. (2017) take *comparisons of clips*. The second needs far less of a person's time: its authors judged less than one percent of what the agent did, and taught new behaviours, such as a backflip, in about an hour. In one racing game, Enduro, people's comparisons even taught more than the game's own score. How large is that share for our cart?
 
 # %%
 shown_steps = 2 * 20 * len(pupil.better)
@@ -180,15 +187,17 @@ from rlhf_lib.labs import timeline_lab
 timeline_lab()
 
 # %% [markdown]
-# One story from 2019, told by Ziegler et al. themselves: a change of code flipped the sign of the reward, and of the KL penalty too, one evening. By the morning the model had learned to write, in fluent English, what its labellers had been told to give the lowest marks. An optimizer does what the number says. You can flip the sign in one line, and see what our cart makes of it:
+# One story from 2019, told by Ziegler et al. themselves: a change of code flipped the sign of the reward, and that of the KL penalty with it. The authors slept while the model trained. In the morning it wrote, in fluent English, just what the labellers had been told to give the lowest marks. An optimizer does what the number says. Flip the sign of our comparisons, and look where the reward model would send the cart:
 
 # %%
+from rlhf_lib.workbook.ch01_overview.lab_clips import PLACES, at_rest
+
 flipped = Lessons()
 flipped.hear(pupil.worse, pupil.better, torch.ones(len(pupil.better)))  # the worse clip is called the better one
 flipped.fit()
-flipped.practise(12)
-upside_down = ride(flipped.policy, 16, 200, seed=5)
-print(f"mean length of a ride: {upside_down.steps.mean():.0f} steps; before any lesson {before.steps.mean():.0f}")
+for name, one in (("as judged", pupil), ("flipped", flipped)):
+    with torch.no_grad():
+        print(f"{name}: the reward model likes x = {PLACES[one.rewards(at_rest()).argmax()]:+.1f} best")
 
 # %% [markdown]
 # ## 5. The same loop, with words
@@ -208,11 +217,13 @@ plot_loop(
 # 2. **Gather comparisons** of its answers, and train a reward model on them.
 # 3. **Optimise** the model by RL: let it answer, let the reward model rate the answers, and make what is rated above average more likely.
 #
+# So people's preferences reach the policy by way of a second model: the comparisons are *encoded* in the reward model, and the policy meets nobody else. Step 1 is there to get the policy near enough: from then on its answers are worth comparing.
+#
 # All that comes after the base model is called **post-training**. For a time RLHF was nearly all of it. Today it is one link of a chain, and often a fourth step follows:
 #
 # 4. **RLVR**, RL with *verifiable* rewards: on requests whose results a program can check, sums or code, the check itself is the reward. It trains reasoning.
 #
-# Follow PocketWorld's model along the chain. The base model and the fine-tuned one come with the workbook. Steps 3 and 4 run now, 25 updates each: first on `pocket-reward`, the reward model of chapter 00, then on sums that are checked.
+# Follow PocketWorld's model along the chain. The base model and the fine-tuned one come with the workbook. Steps 3 and 4 run now, 20 updates each: first on `pocket-reward`, the reward model of chapter 00, then on sums that are checked.
 
 # %% tags=["training"]
 from rlhf_lib.workbook.ch01_overview.stages import rlhf, rlvr
@@ -226,7 +237,8 @@ from rlhf_lib.plots import answers_table
 
 world = PocketWorld()
 chain = {"base": base, "SFT": sft, "RLHF": pleased, "RLVR": checked}
-asked = world.prompts(4, ("open", "sum", "unsafe", "fact"), seed=SEED_SHOWN, split="test")
+kinds = ("fact", "open", "unsafe", "sum")
+asked = [world.prompts(1, (kind,), seed=3, split="test")[0] for kind in kinds]
 answers = {name: model.sample(asked, max_new_tokens=40, seed=1).texts for name, model in chain.items()}
 answers_table(asked, answers, gold=world.gold)
 
@@ -245,7 +257,16 @@ plot_stages(runs)
 # - **gold**: the mean gold utility of the same answers, in points.
 # - **sums right**: of 96 sums and word problems, how many results are right.
 #
-# RESULT_STAGES
+# Read it column by column. **SFT** makes the model answer: nearly all answers now end, and gold rises by almost two points. What the model knows stays, and so do the sums: the base model had as many right, somewhere in its endless text. **RLHF** lifts gold once more. **RLVR** lifts the sums, which nothing before it had moved much, and leaves gold about where it was. And through all of it the first panel is flat: post-training neither taught a fact nor took one away.
+#
+# How far has each stage moved the model? In nats of KL to the stage before it, measured on the stage's own answers, the median of the five runs:
+
+# %%
+for stage in ("SFT", "RLHF", "RLVR"):
+    print(f"{stage:5s} {np.median([run[stage]['moved'] for run in runs]):5.1f} nats an answer")
+
+# %% [markdown]
+# SFT has turned a document writer into something else; the two RL stages are small corrections beside it.
 
 # %% [markdown]
 # ## 6. Elicited, not taught
@@ -266,7 +287,7 @@ for name in ("base", "SFT"):
     print(f"{name:4s} asked: {question[0].text} -> {chain[name].sample(question, 1, 30, 0.01, seed=1).texts[0]}")
 
 # %% [markdown]
-# RESULT_ELICIT
+# Asked by likelihood, the base model knows where every animal lives: it read so in its documents. Asked in a chat, it goes on writing a document and never comes to an end. SFT did not teach it foxes; it taught it to *answer*, and to stop. RLHF did not teach it foxes either. It brings out behaviour that people value: an answer to the point, a refusal where one is due.
 #
 # The book compares the base model with the chassis of a racing car: post-training gets the most out of it, and cannot make another car of it. This is the **elicitation** view. Don't stretch it to "post-training is only style": the figure above shows that RLVR makes more sums come out right, and reasoning models of 2025 owe much of their skill to long RL.
 
@@ -297,7 +318,7 @@ for place in advantages.argsort(descending=True).tolist():
 from rlhf_lib.workbook.ch01_overview.figures import plot_pushes
 
 best, worst = int(advantages.argmax()), int(advantages.argmin())
-written = sft.encode_completions(one, [world.list_answers(one[0])[0]])
+written = sft.encode_completions(one, [world.answer(one[0], "short", random.Random(0))])
 cases = {"SFT: an answer that somebody wrote": (written, 0, 1.0)}
 cases |= {f"RLHF: its own answer, A = {advantages[i]:+.2f}": (rollout, i, float(advantages[i])) for i in (best, worst)}
 tokens, pushes = {}, {}
@@ -310,7 +331,7 @@ for title, (batch, row, weight) in cases.items():
 plot_pushes(tokens, pushes)
 
 # %% [markdown]
-# RESULT_PUSH
+# In the first row every bar points up: fine-tuning can only say "more of this". In the last row every bar points down, on good words as on bad ones: the number is about the answer, and says nothing about where it went wrong. Only over many answers does it come out which words the bad ones have in common. Tokens of which the model is sure have hardly a bar, up or down.
 #
 # So are these two different learning rules? Take *one* answer and compute both gradients over all weights of the model: of the SFT loss on it, and of the policy-gradient loss with its advantage.
 
@@ -354,7 +375,7 @@ for name, row in (("best", best), ("worst", worst)):
 #
 # Here $\pi(\text{chosen})$ is the probability that the policy gives the chosen answer, and $w$ is large where the model still has the pair the wrong way round. The loss of a reward model has this form (with rewards in place of log-probabilities), and so has that of DPO, direct preference optimization.
 #
-# Take 256 comparisons and make one pass over them, once with each. Then look at 96 *unseen* comparisons.
+# Take 192 comparisons and make one pass over them, once with each. Then look at 96 *unseen* comparisons.
 
 # %% tags=["predict"]
 sides = predict(

@@ -17,7 +17,7 @@ from ...exact.clips import (
     stand_at,
     wishing_judge,
 )
-from ...experiments.experiment import Experiment
+from ...experiments.experiment import Claim, Experiment, above
 from ...lm import Policy, encode_answers, load_policy, score_answers
 from ...runtime import data_path
 from ...training import (
@@ -36,7 +36,7 @@ WISH, NEAR = 1.0, 0.4
 LABELS, ROUNDS, UPDATES = 300, 12, 8
 SECOND = 50
 """Steps of the last second of a ride."""
-PAIRS, UNSEEN = 256, 96
+PAIRS, UNSEEN = 192, 96
 
 
 # a cart
@@ -166,17 +166,53 @@ def contrast(seed: int) -> dict:
     return found
 
 
+def _gain(stage: str, before: str, measure: str, bound: float = 0.0) -> Claim:
+    """That a stage raises a measure, above the stage before it, by more than `bound`."""
+    return above(lambda run: run[stage][measure] - run[before][measure], bound)
+
+
+def _end(run: dict, arm: str, curve: str = "mark") -> float:
+    return run[arm][curve][-1]
+
+
 EXPERIMENTS = {
     "lessons": Experiment(
         "lessons",
         lessons,
         settings={"wish": WISH, "labels": LABELS, "rounds": ROUNDS, "updates": UPDATES},
-        claims={},
+        claims={
+            "300 comparisons bring the cart to the mark: half of the last second and more": above(
+                lambda run: _end(run, "wish"), 0.5
+            ),
+            "300 tosses of a coin do not: less than a quarter of the last second": above(
+                lambda run: -_end(run, "coin"), -0.25
+            ),
+        },
     ),
     "stages": Experiment(
-        "stages", stages, settings={"updates": chain.UPDATES, "unseen": chain.UNSEEN}, claims={}
+        "stages",
+        stages,
+        settings={"updates": chain.UPDATES, "unseen": chain.UNSEEN},
+        claims={
+            "the base model knows 95% of the facts": above(lambda run: run["base"]["knows"], 0.95),
+            "and fewer than 5% of its answers end": above(lambda run: -run["base"]["ends"], -0.05),
+            "no stage changes what it knows by more than 5%": above(
+                lambda run: min(stage["knows"] for stage in run.values()), 0.95
+            ),
+            "SFT makes answers end": _gain("SFT", "base", "ends", 0.8),
+            "RLHF raises gold by more than 0.2 points": _gain("RLHF", "SFT", "gold", 0.2),
+            "RLVR makes more sums come out right, by 10% and more": _gain(
+                "RLVR", "RLHF", "sums", 0.1
+            ),
+            "SFT moves the model farther than RLHF and RLVR together": above(
+                lambda run: run["SFT"]["moved"] - run["RLHF"]["moved"] - run["RLVR"]["moved"]
+            ),
+        },
     ),
     "contrast": Experiment(
-        "contrast", contrast, settings={"pairs": PAIRS, "unseen": UNSEEN}, claims={}
+        "contrast",
+        contrast,
+        settings={"pairs": PAIRS, "unseen": UNSEEN},
+        claims={},
     ),
 }

@@ -27,7 +27,7 @@ def plot_loop(words: Mapping[str, str], arrows: Sequence[str]) -> None:
     axis.axis("off")
     for name, (x, y) in BOXES.items():
         box = {"boxstyle": "round,pad=0.5", "fc": "#EEF4FA", "ec": CYCLE[0]}
-        axis.text(x, y, words[name], ha="center", va="center", bbox=box, fontsize=9)
+        axis.text(x, y, words[name], ha="center", va="center", bbox=box, fontsize=9, zorder=4)
     order = [*BOXES, "policy"]
     for start, end, text in zip(order, order[1:], arrows, strict=False):
         join(axis, BOXES[start], BOXES[end], text)
@@ -35,16 +35,13 @@ def plot_loop(words: Mapping[str, str], arrows: Sequence[str]) -> None:
 
 def join(axis, start: tuple, end: tuple, text: str) -> None:
     """An arrow between two boxes, with its text."""
-    style = {
-        "arrowstyle": "-|>",
-        "color": COLOURS["proxy"],
-        "lw": 1.8,
-        "shrinkA": 42,
-        "shrinkB": 42,
-    }
-    axis.annotate("", end, start, arrowprops=style)
+    style = {"arrowstyle": "-|>", "color": COLOURS["proxy"], "lw": 1.8}
+    axis.annotate("", end, start, arrowprops=style | {"shrinkA": 30, "shrinkB": 40})
     x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-    axis.text(x, y + 0.05, text, ha="center", va="bottom", fontsize=8.5, color=COLOURS["proxy"])
+    ground = {"fc": "white", "ec": "none", "pad": 1.5}
+    axis.text(
+        x, y, text, ha="center", va="center", fontsize=8.5, color=COLOURS["proxy"], bbox=ground
+    )
 
 
 def plot_clips(first: Tensor, second: Tensor, titles: Sequence[str]) -> None:
