@@ -105,23 +105,27 @@ pupil_of_coin, live_coin = taught("coin", seed=0)
 
 # %% tags=["predicted"]
 from rlhf_lib.experiments.stored import band, results_of
+from rlhf_lib.workbook.ch01_overview.experiments import end_of
 from rlhf_lib.workbook.ch01_overview.figures import plot_lessons
 
 stored = band("lessons")
 titles = {"wish": "300 comparisons", "coin": "300 tosses of a coin", "once": "300 comparisons, all at the start"}
 plot_lessons(stored, {"wish": live_wish, "coin": live_coin}, titles)
-ends = {arm: {name: stored[arm][name]["median"][-1] for name in ("steps", "mark")} for arm in titles}
+kept = results_of("01_overview", "lessons").values()
+ends = {arm: {name: [end_of(run[arm], name) for run in kept] for name in ("steps", "mark", "place")} for arm in titles}
 for arm, end in ends.items():
-    print(f"{titles[arm]:34s} rides of {end['steps']:3.0f} steps, {end['mark']:4.0%} of the last second at the mark")
-came = "nothing" if ends["coin"]["steps"] < 100 else "mark" if ends["coin"]["mark"] > 0.5 else "same"
+    places = ", ".join(f"{place:+.1f}" for place in end["place"])
+    print(f"{titles[arm]:34s} rides of {np.median(end['steps']):3.0f} steps, {np.median(end['mark']):4.0%} at the mark; x = {places}")
+came = "nothing" if np.median(ends["coin"]["steps"]) < 100 else "mark" if np.median(ends["coin"]["mark"]) > 0.5 else "same"
 guess.reveal(came, "in the median of five stored runs")
 
 # %% [markdown]
-# Grey: five stored runs of each kind, their median and range. Blue: your two runs. A round is 25 comparisons (in the third panel 300 in the first round, then none) and eight updates of the policy. The height is the share of the last second of a ride, over 64 rides, that the cart spends within 0.4 m of x = 1. A fallen cart counts 0.
+# Grey: five stored runs of each kind, their median and range. Blue: your two runs. A round is 25 comparisons (in the third panel 300 in the first round, then none) and eight updates of the policy. The height is the share of the last second of a ride, over 64 rides, that the cart spends within 0.4 m of x = 1. A fallen cart counts 0. The lines below the picture are means over the last three rounds: medians of the five runs, and the mean place of each run.
 #
-# The coin teaches balance too! Its rides become long, because the bonus pays for every step; the labels have no part in it. But its carts stand anywhere, and wander. So a balanced pole is no evidence that the comparisons taught anything. The *place* is: only the judge's comparisons bring the cart to the mark. Without the control you would have given them credit for both.
+# The coin teaches balance too! Its rides become long, because the bonus pays for every step; the labels have no part in it. But its carts stand anywhere. So a balanced pole is no evidence that the comparisons taught anything. The *place* is: the judge's comparisons bring the cart near the mark in four runs of five. (In the fifth the pole keeps falling, and few rides last to the end.) Without the control you would have given the
+# comparisons credit for the balance as well.
 #
-# In the third panel the same judge makes as many comparisons, all of them in the first round. Exercise 6 asks what is wrong with that.
+# In the third panel the same judge makes as many comparisons, all of them in the first round. The carts learn to go to the right, and most go too far. Why, the next section says.
 
 # %% [markdown]
 # ## 3. What the reward model knows, and what not
@@ -134,10 +138,20 @@ from rlhf_lib.workbook.ch01_overview.figures import plot_reward_map
 plot_reward_map(pupil, stand_at(1.0), torch.cat((pupil.better, pupil.worse)))
 
 # %% [markdown]
-# RESULT_MAP
+# The learned map has the wish's main feature, a ridge near x = 1 with the pole about upright, and gets much else wrong; the outer parts, where there are few dots, are hardly more than a guess. And here is the map of a pupil that was asked about nothing but its first, clumsy rides:
+
+# %%
+early = Lessons()
+first, second = early.show(300)
+early.hear(first, second, wishing_judge(stand_at(1.0), seed=0)(first, second))
+early.fit()
+plot_reward_map(early, stand_at(1.0), torch.cat((early.better, early.worse)))
+
+# %% [markdown]
+# All its clips were near the middle. There, farther right was always better, and the reward model draws the line on: the more x, the better. It has never seen a cart that was too far right. A policy that follows it runs past the mark, as the third panel above has shown.
 #
-# So the reward model is a **proxy**: it stands in for the judge. It was fitted where clips were shown, and elsewhere it says whatever a small network says. A policy that is pushed hard on it goes to where the proxy is highest, also where nobody ever looked. That is over-optimization, which you saw in chapter 00, and which makes the art of RLHF: improve on the proxy, and stop before it is wrong. Two remedies stand
-# in this chapter already: compare *new* clips of the policy as it now is, and, for language models, a KL penalty that holds the policy near its start.
+# So the reward model is a **proxy**: it stands in for the judge. It is right where clips were shown, and elsewhere it says whatever a small network says. A policy that is pushed hard on it goes to where the *proxy* is highest. That is **over-optimization**, which you saw in chapter 00, and controlling it is the main difficulty of RLHF. Two remedies stand in this chapter already: compare *new* clips of the policy
+# as it now is; and, for language models, a KL penalty that holds the policy near its start.
 
 # %% [markdown]
 # ## 4. Whose idea was it?
@@ -243,13 +257,14 @@ answers = {name: model.sample(asked, max_new_tokens=40, seed=1).texts for name, 
 answers_table(asked, answers, gold=world.gold)
 
 # %% [markdown]
-# One answer is luck. The next figure measures all four stages on 96 unseen requests and 96 unseen sums: five stored runs, a dot for each (the base model and the fine-tuned model are always the same, so their dots coincide).
+# One answer is luck. The next figure measures all four stages on 96 unseen requests and 96 unseen sums, a dot for each stored run of RLHF and RLVR (the base model and the fine-tuned model are always the same).
 
 # %%
 from rlhf_lib.workbook.ch01_overview.figures import plot_stages
 
 runs = list(results_of("01_overview", "stages").values())
 plot_stages(runs)
+print(f"stored runs: {len(runs)}")
 
 # %% [markdown]
 # - **facts it knows**: of 36 animals and five facts each, how often the model finds the true sentence likelier than all false ones, "a fox lives in a den." than "a fox lives in a sea." No chat, no request: only probabilities of plain text.
@@ -259,14 +274,18 @@ plot_stages(runs)
 #
 # Read it column by column. **SFT** makes the model answer: nearly all answers now end, and gold rises by almost two points. What the model knows stays, and so do the sums: the base model had as many right, somewhere in its endless text. **RLHF** lifts gold once more. **RLVR** lifts the sums, which nothing before it had moved much, and leaves gold about where it was. And through all of it the first panel is flat: post-training neither taught a fact nor took one away.
 #
-# How far has each stage moved the model? In nats of KL to the stage before it, measured on the stage's own answers, the median of the five runs:
+# How far has each stage moved the model? In nats of KL to the stage before it, measured on the stage's own answers, the median over the runs:
 
 # %%
+from rlhf_lib.experiments.build_rise import rise_runs
+
 for stage in ("SFT", "RLHF", "RLVR"):
     print(f"{stage:5s} {np.median([run[stage]['moved'] for run in runs]):5.1f} nats an answer")
+rises = [run["gold"][run["step"].index(20)] - run["gold"][0] for run in rise_runs()]
+print(f"gold in the first 20 updates of {len(rises)} other runs of RLHF: {min(rises):+.2f} to {max(rises):+.2f}")
 
 # %% [markdown]
-# SFT has turned a document writer into something else; the two RL stages are small corrections beside it.
+# SFT has turned a document writer into something else; the two RL stages are small corrections beside it. The last line is of the runs that chapter 00 drew, each with labels and a reward model of its own: in these first updates gold rose in every one.
 
 # %% [markdown]
 # ## 6. Elicited, not taught
@@ -303,7 +322,7 @@ from rlhf_lib.objectives import policy_loss, rloo_advantages
 from rlhf_lib.rewards import RewardModel
 
 proxy = RewardModel.load("pocket-reward")
-one = world.prompts(1, ("fact",), seed=SEED_PUSH, split="test")
+one = world.prompts(1, ("fact",), seed=4, split="test")
 rollout = sft.sample(one, 6, 40, seed=2)
 rewards = proxy(rollout)
 advantages = rloo_advantages(rewards.view(1, 6))[0]
@@ -379,8 +398,8 @@ for name, row in (("best", best), ("worst", worst)):
 
 # %% tags=["predict"]
 sides = predict(
-    "Fine-tuned on chosen answers alone: what happens to the probability of unseen rejected answers?",
-    {"falls": "it falls: they are not what was trained", "stays": "it stays", "rises": "it rises with the chosen ones"},
+    "Trained on the contrast: what happens to the probability of unseen *chosen* answers?",
+    {"rises": "it rises", "stays": "it stays about the same", "falls": "it falls"},
 )
 sides
 
@@ -390,11 +409,14 @@ from rlhf_lib.workbook.ch01_overview.figures import plot_sides
 
 contrast = list(results_of("01_overview", "contrast").values())
 plot_sides(contrast)
-rejected = np.median([run["chosen alone"]["rejected"] for run in contrast])
-sides.reveal("rises" if rejected > 0.5 else "falls" if rejected < -0.5 else "stays")
+for loss in contrast[0]:
+    chosen, rejected = (np.median([run[loss][side] for run in contrast]) for side in ("chosen", "rejected"))
+    print(f"{loss:24s} chosen {chosen:+.2f}, rejected {rejected:+.2f}: {chosen - rejected:.2f} nats farther apart")
+sides.reveal("rises" if chosen > 0.3 else "falls" if chosen < -0.3 else "stays")
 
 # %% [markdown]
-# RESULT_SIDES
+# A dot for each of five stored runs. On the chosen side alone little moves: the model wrote these answers itself, so it gains little from being told to write them, and nothing tells it that the others are bad. The contrast moves much more, and it moves the two sides *apart*: the rejected answers fall further than the chosen ones. That the chosen ones fall as well surprises nearly everybody. A contrastive loss asks for a
+# difference, and a difference can grow while both sides sink; chapter 12 takes this apart.
 
 # %% [markdown]
 # ## 9. Lab: two clips, one click
@@ -481,14 +503,14 @@ def solution_learning_from_clips(policy, reward, drive, judge, rounds, learning_
 # %% [markdown] tags=["exercise"]
 # {exercise: my_label_plan}
 #
-# Predict first. Then measure: `taught("wish", seed)` and `taught("once", seed)` give a pupil and its curves, some seconds a run; the number is `curves["mark"][-1]`, the share of the last second at the mark. Five seeds each. Fill in the lists and choose: an option, or `"undecided"`. (The solution reads the stored runs.)
+# Predict first. Then measure: `taught("wish", seed)` and `taught("once", seed)` give a pupil and its curves, some seconds a run; the number is `end_of(curves, "mark")`, the share of the last second at the mark, over the last three rounds. Five seeds each. Fill in the lists and choose: an option, or `"undecided"`. (The solution reads the stored runs.)
 
 # %% tags=["solution"]
 solution_label_plan = {"spread": [], "once": []}
 for run in results_of("01_overview", "lessons").values():
-    solution_label_plan["spread"].append(run["wish"]["mark"][-1])
-    solution_label_plan["once"].append(run["once"]["mark"][-1])
-solution_label_plan_choice = "spread"
+    solution_label_plan["spread"].append(end_of(run["wish"], "mark"))
+    solution_label_plan["once"].append(end_of(run["once"], "mark"))
+solution_label_plan_choice = "undecided"
 
 # %% [markdown]
 # ## 11. What this chapter claimed

@@ -20,12 +20,13 @@ label_plan = Decide(
     hints=(
         "Change one thing alone: when the comparisons are made. Same judge, same updates, same seeds.",
         "`taught('wish', seed)` spreads them, `taught('once', seed)` asks at the start; both give (pupil, curves).",
-        "The number is `curves['mark'][-1]`; the five stored runs hold it too: "
-        "`results_of('01_overview', 'lessons')[seed]['once']['mark'][-1]`.",
+        "The number is `end_of(curves, 'mark')`; the five stored runs hold it too: "
+        "`end_of(results_of('01_overview', 'lessons')[seed]['once'], 'mark')`.",
     ),
-    usual="spread",
-    lesson="The untaught cart shows clips of falling near the middle. What comes later, standing at the mark, is in "
-    "none of them. Comparisons are worth most on what the policy does *now*; language models have the same need.",
+    usual="undecided",
+    lesson="Spread out is better on most seeds, but runs of either kind fail now and then, and five seeds do not settle "
+    "it. What they do show is *how* the early plan fails: its carts run past the mark, since no early clip showed one "
+    "that was too far right. Christiano et al., with more runs, found early comparisons alone much worse.",
 )
 
 DECIDES = (label_plan,)

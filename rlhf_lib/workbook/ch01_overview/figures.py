@@ -197,5 +197,10 @@ def plot_timeline() -> None:
             axis.plot(place, -parts.index(part), "o", color=CYCLE[1], ms=9)
     axis.set(xlim=(-0.5, len(WORKS) - 0.5), ylim=(0.5 - len(parts), 0.5))
     axis.set_yticks([-row for row in range(len(parts))], [PARTS[part] for part in parts])
-    names = [f"{work.name}\n{work.year}" for work in WORKS]
+    names = [f"{lined(work.name)}\n{work.year}" for work in WORKS]
     axis.set_xticks(range(len(WORKS)), names, fontsize=7.5)
+
+
+def lined(name: str) -> str:
+    """A name of several words on two lines."""
+    return name.replace(" ", "\n", 1)
