@@ -109,13 +109,13 @@ from rlhf_lib.workbook.ch01_overview.experiments import end_of
 from rlhf_lib.workbook.ch01_overview.figures import plot_lessons
 
 stored = band("lessons")
-titles = {"wish": "300 comparisons", "coin": "300 tosses of a coin", "once": "300 comparisons, all at the start"}
+titles = {"wish": "300 comparisons", "coin": "300 tosses of a coin", "once": "300, all at the start"}
 plot_lessons(stored, {"wish": live_wish, "coin": live_coin}, titles)
 kept = results_of("01_overview", "lessons").values()
 ends = {arm: {name: [end_of(run[arm], name) for run in kept] for name in ("steps", "mark", "place")} for arm in titles}
 for arm, end in ends.items():
     places = ", ".join(f"{place:+.1f}" for place in end["place"])
-    print(f"{titles[arm]:34s} rides of {np.median(end['steps']):3.0f} steps, {np.median(end['mark']):4.0%} at the mark; x = {places}")
+    print(f"{titles[arm]:23s} rides of {np.median(end['steps']):3.0f} steps, {np.median(end['mark']):4.0%} at the mark; x = {places}")
 came = "nothing" if np.median(ends["coin"]["steps"]) < 100 else "mark" if np.median(ends["coin"]["mark"]) > 0.5 else "same"
 guess.reveal(came, "in the median of five stored runs")
 
@@ -272,7 +272,7 @@ print(f"stored runs: {len(runs)}")
 # - **gold**: the mean gold utility of the same answers, in points.
 # - **sums right**: of 96 sums and word problems, how many results are right.
 #
-# Read it column by column. **SFT** makes the model answer: nearly all answers now end, and gold rises by almost two points. What the model knows stays, and so do the sums: the base model had as many right, somewhere in its endless text. **RLHF** lifts gold once more. **RLVR** lifts the sums, which nothing before it had moved much, and leaves gold about where it was. And through all of it the first panel is flat: post-training neither taught a fact nor took one away.
+# Read it column by column. **SFT** makes the model answer: nearly all answers now end, and gold rises by almost two points. What the model knows stays, and so do the sums: the base model had as many right, somewhere in its endless text. **RLHF** lifts gold once more; a few more sums may come out right with it, since people dislike wrong results too. **RLVR** lifts the sums further, which is all that it was paid for, and leaves gold about where it was. And through all of it the first panel is flat: post-training neither taught a fact nor took one away.
 #
 # How far has each stage moved the model? In nats of KL to the stage before it, measured on the stage's own answers, the median over the runs:
 
@@ -324,7 +324,8 @@ from rlhf_lib.rewards import RewardModel
 proxy = RewardModel.load("pocket-reward")
 one = world.prompts(1, ("fact",), seed=4, split="test")
 rollout = sft.sample(one, 6, 40, seed=2)
-rewards = proxy(rollout)
+with torch.no_grad():
+    rewards = proxy(rollout)
 advantages = rloo_advantages(rewards.view(1, 6))[0]
 print(one[0].text)
 for place in advantages.argsort(descending=True).tolist():
@@ -410,13 +411,13 @@ from rlhf_lib.workbook.ch01_overview.figures import plot_sides
 contrast = list(results_of("01_overview", "contrast").values())
 plot_sides(contrast)
 for loss in contrast[0]:
-    chosen, rejected = (np.median([run[loss][side] for run in contrast]) for side in ("chosen", "rejected"))
-    print(f"{loss:24s} chosen {chosen:+.2f}, rejected {rejected:+.2f}: {chosen - rejected:.2f} nats farther apart")
+    chosen = np.median([run[loss]["chosen"] for run in contrast])
+    apart = [run[loss]["chosen"] - run[loss]["rejected"] for run in contrast]
+    print(f"{loss:24s} chosen {chosen:+.2f}; the two sides {np.median(apart):.2f} nats farther apart ({min(apart):.2f} to {max(apart):.2f})")
 sides.reveal("rises" if chosen > 0.3 else "falls" if chosen < -0.3 else "stays")
 
 # %% [markdown]
-# A dot for each of five stored runs. On the chosen side alone little moves: the model wrote these answers itself, so it gains little from being told to write them, and nothing tells it that the others are bad. The contrast moves much more, and it moves the two sides *apart*: the rejected answers fall further than the chosen ones. That the chosen ones fall as well surprises nearly everybody. A contrastive loss asks for a
-# difference, and a difference can grow while both sides sink; chapter 12 takes this apart.
+# A dot for each of five stored runs. Fine-tuning on the chosen side separates the two sides too: it was told what to write. The contrast was also told what to avoid, and separates them farther. But look at the level: on unseen pairs *both* sides sink, and under the contrast by far the more, the chosen ones too. That surprises nearly everybody. A contrastive loss asks for a difference, and a difference can grow while both sides sink; chapter 12 takes this apart.
 
 # %% [markdown]
 # ## 9. Lab: two clips, one click

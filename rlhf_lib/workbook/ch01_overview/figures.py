@@ -184,6 +184,7 @@ def plot_sides(results: Sequence[Mapping]) -> None:
             axis.bar(place, np.median(values), color=colour, alpha=0.35, width=0.6)
             axis.plot([place] * len(values), values, "o", color=colour, ms=5)
         axis.axhline(0, color="0.3", lw=0.8)
+        axis.margins(y=0.12)
         axis.set(title=f"trained on {loss}", xticks=(0, 1), xticklabels=("chosen", "rejected"))
     np.atleast_1d(axes)[0].set_ylabel("change of log p\n(nats an answer)")
 

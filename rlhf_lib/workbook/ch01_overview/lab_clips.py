@@ -134,9 +134,7 @@ def ride_lines(rides: Rides, most: int = 16) -> tuple[np.ndarray, np.ndarray]:
 
 def lesson_figure():
     """Two clips and the rides, empty."""
-    figure = plot(
-        3, ("left clip", "right clip", "its rides: place (m) by second"), height=300, width=760
-    )
+    figure = plot(3, ("left clip", "right clip", "its rides"), height=300, width=760)
     figure.update_layout(showlegend=False, hovermode=False)
     for column in (1, 2):
         figure.add_scatter(mode="lines", line={"color": CYCLE[0], "width": 3}, row=1, col=column)
@@ -144,7 +142,8 @@ def lesson_figure():
         figure.update_xaxes(range=[-EDGE - 0.3, EDGE + 0.3], title="x (m)", row=1, col=column)
         figure.update_yaxes(range=[-0.6, 1.6], tickvals=[], row=1, col=column)
     figure.add_scatter(mode="lines", line={"color": CYCLE[0], "width": 1}, row=1, col=3)
-    figure.update_yaxes(range=[-EDGE, EDGE], row=1, col=3)
+    figure.update_xaxes(title="seconds", row=1, col=3)
+    figure.update_yaxes(range=[-EDGE, EDGE], title="x (m)", row=1, col=3)
     return figure
 
 
@@ -159,10 +158,12 @@ def press(label: str, tooltip: str, act):
 
 def clips_lab() -> Lab:
     """The live lab."""
-    figure, side = lesson_figure(), side_plot("place x (m)", "learned reward")
-    side.add_scatter(mode="lines", line={"color": COLOURS["proxy"], "width": 2.5}, showlegend=False)
+    figure, side = lesson_figure(), side_plot("place x (m)", "")
     side.add_scatter(
-        mode="lines", line={"color": "#808080", "dash": "dot"}, name="wish", showlegend=False
+        mode="lines", line={"color": COLOURS["proxy"], "width": 2.5}, name="learned reward"
+    )
+    side.add_scatter(
+        mode="lines", line={"color": "#808080", "dash": "dot"}, name="the judge's wish"
     )
     room = Classroom()
     frames = room.lessons.settings.clip

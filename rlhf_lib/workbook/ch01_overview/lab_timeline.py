@@ -9,6 +9,12 @@ from .history import PARTS, WORKS, named
 ROWS = tuple(PARTS)[::-1]
 """From below to above."""
 
+SHORT = {
+    "start": "starts as", "shown": "is shown", "judge": "judge", "said": "is said", "learned": "learns from",
+    "held": "held by",
+}  # fmt: skip
+"""Parts of the loop on the axis; the sentence has them in full."""
+
 
 def changes() -> list[tuple[int, int]]:
     """(number of the work, row of the part) of every change."""
@@ -30,17 +36,17 @@ def describe(name: str) -> str:
 def timeline_lab() -> Lab:
     """The live lab."""
     figure = plot(height=330, width=640)
-    figure.update_layout(margin={"l": 175, "b": 80}, showlegend=False, hovermode=False)
+    figure.update_layout(margin={"l": 90, "b": 70}, showlegend=False, hovermode=False)
     figure.add_scatter(mode="markers", marker={"size": 11, "color": "#9A9A9A"})
     figure.add_scatter(mode="markers", marker={"size": 19, "color": CYCLE[1]})
     figure.add_vline(0, line={"color": "#808080", "dash": "dot"})
     figure.update_xaxes(
-        range=[-0.5, len(WORKS) - 0.5], tickvals=list(range(len(WORKS))), tickangle=-35,
-        ticktext=[f"{work.name} {work.year}" for work in WORKS],
+        range=[-0.5, len(WORKS) - 0.5], tickvals=list(range(len(WORKS))), tickangle=0,
+        ticktext=[f"{work.name}<br>{work.year}".replace(" ", "<br>", 1) for work in WORKS],
     )  # fmt: skip
     figure.update_yaxes(
         range=[-0.5, len(ROWS) - 0.5], tickvals=list(range(len(ROWS))),
-        ticktext=[PARTS[part] for part in ROWS],
+        ticktext=[SHORT[part] for part in ROWS],
     )  # fmt: skip
     names = tuple(work.name for work in WORKS)
     controls = {"work": choice("work", names, "Christiano et al.", "step through the years")}

@@ -127,7 +127,7 @@ def settle(axis, direction: str, given) -> None:
         axis.barh(names, [0] * len(names))  # fixes their order
         axis.tick_params(axis="y", labelsize=7)
     if given.tickvals is not None:
-        words = given.ticktext or [f"{value:g}" for value in given.tickvals]
+        words = [lines(word) for word in given.ticktext or map("{:g}".format, given.tickvals)]
         getattr(axis, f"set_{direction}ticks")(list(given.tickvals), list(words), minor=False)
 
 
