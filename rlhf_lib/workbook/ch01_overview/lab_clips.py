@@ -34,6 +34,15 @@ AT_ONCE, UPDATES, BATCH = 20, 8, 5
 PLACES = np.linspace(-EDGE, EDGE, 49)
 
 
+TASKS = (
+    "choose a wish of your own and keep it to yourself. After ten clicks: does the reward curve know it?",
+    "judge 'stand at x = +1': Fill in and Practise by turns, eight times. Which comes first, balance or place?",
+    "now change the judge to x = −1 and go on. Why does the cart hesitate?",
+    "Reset, judge 'a coin': what do a hundred comparisons teach?",
+)
+"""To predict, and then to try."""
+
+
 class Classroom:
     """A pupil, the pair of clips that is shown, and the pupil's latest rides."""
 
@@ -212,12 +221,6 @@ def clips_lab() -> Lab:
         fill,
         press("Practise", "eight updates of the policy on the reward model", lambda: work()),
     )
-    tasks = (
-        "choose a wish of your own and keep it to yourself. After ten clicks: does the reward curve know it?",
-        "judge 'stand at x = +1': Fill in and Practise by turns, eight times. Which comes first, balance or place?",
-        "now change the judge to x = −1 and go on. Why does the cart hesitate?",
-        "Reset, judge 'a coin': what do a hundred comparisons teach?",
-    )
-    lab = Lab("Two clips, one click", controls, figure, update, tasks, work=work, side=side,
+    lab = Lab("Two clips, one click", controls, figure, update, TASKS, work=work, side=side,
               extra=(*player(controls["frame"], 120), *buttons), forget=room.__init__)  # fmt: skip
     return lab

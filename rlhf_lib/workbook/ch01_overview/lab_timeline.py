@@ -10,7 +10,7 @@ ROWS = tuple(PARTS)[::-1]
 """From below to above."""
 
 SHORT = {
-    "start": "starts as", "shown": "is shown", "judge": "judge", "said": "is said", "learned": "learns from",
+    "start": "starts as", "shown": "is shown", "judge": "judge", "said": "is said", "learned": "learns by",
     "held": "held by",
 }  # fmt: skip
 """Parts of the loop on the axis; the sentence has them in full."""
