@@ -139,7 +139,7 @@ def plot_wall(lengths: Sequence[int], alone, seeing, learned):
     axes[0].imshow(
         np.where(causal & same, 2, causal.astype(int)), cmap=_wall_colours(), vmin=0, vmax=2
     )
-    axes[0].set(xlabel="seen", ylabel="token", title="blue: with a wall. Orange: also, without")
+    axes[0].set(xlabel="seen", ylabel="token", title="blue: seen. Orange: seen without a wall")
     axes[0].grid(False)
     change = to_numpy(seeing, float) - to_numpy(alone, float)
     colours = [LEARNED if weight else READ for weight in learned]
