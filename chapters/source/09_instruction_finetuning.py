@@ -66,7 +66,7 @@ answers = {
 answers_table(asked, answers, world.gold)
 
 # %% [markdown]
-# The base model runs from one document into the next and never stops. After 63 updates there is an assistant, if a rough one. Each answer begins in an assistant's manner, and the deer's is right. But two speak of the wrong animal, and where the end token should come, three have a stray token instead and the document writer is back for a while. (These are random draws at temperature 1. From here on an answer *ends* if its end token comes within 40 tokens, stray ones before it or not.)
+# The base model runs from one document into the next and never stops. After 63 updates there is an assistant, if a rough one. Each answer begins in an assistant's manner, and the deer's is right. But two speak of the wrong animal ("it" is a pig), and where the end token should come, three have a stray token instead and the document writer is back for a while. (These are random draws at temperature 1. From here on an answer *ends* if its end token comes within 40 tokens, stray ones before it or not.)
 #
 # The rest of the chapter takes this apart: the form (sections 3 and 4), the mask (5 to 7), the curves (8), the data (9).
 
