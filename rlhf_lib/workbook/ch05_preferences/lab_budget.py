@@ -58,7 +58,7 @@ def buy(people: int, ai: int, ai_bias: float, noise: float, seed: int = 0) -> Bo
 
 
 def relative(weights) -> list[float]:
-    """The shown weights, in units of the one for a true fact's size among all."""
+    """The shown weights, as shares of the length of the whole vector."""
     shown = [float(weights[LOOKS.index(name)]) for name in SHOWN]
     size = float(weights.norm())
     return [value / size for value in shown]
@@ -100,8 +100,8 @@ def budget_lab() -> Lab:
     )
     for name, colour in (("by gold's labels", "#9A9A9A"), ("bought", COLOURS["proxy"])):
         figure.add_bar(name=name, orientation="h", marker={"color": colour}, row=1, col=2)
-    figure.update_layout(barmode="group")
-    ticks = {"tickvals": list(range(len(AMOUNTS))), "ticktext": [f"${a}" for a in AMOUNTS]}
+    figure.update_layout(barmode="group", legend={"y": -0.32}, margin={"b": 80})
+    ticks = {"tickvals": list(range(len(AMOUNTS))), "ticktext": [str(a) for a in AMOUNTS]}
     figure.update_xaxes(title="dollars for people", row=1, col=1, **ticks)
     figure.update_yaxes(title="share of unseen pairs", range=[0.45, 1.0], row=1, col=1)
     figure.update_xaxes(title="weight (share of the whole)", row=1, col=2)
