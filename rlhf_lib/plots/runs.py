@@ -26,6 +26,9 @@ RUN_LABELS = {
     "advantage_size": "mean |advantage| (points)",
     "train_accuracy": "accuracy, training pairs",
     "drift": "drift from the reference (nats)",
+    "win_rate": "win rate",
+    "found": "differences found (share)",
+    "width": "width of the interval (points)",
 }
 
 

@@ -214,6 +214,10 @@ SYMPTOMS = {
     and w.last("reward") < r.last("reward") - 0.2,
     "mean_of_means": lambda r, w: tail(w, "loss", 1) > 1.1 * tail(r, "loss", 1)
     and tail(w, "long_answers", 1) > tail(r, "long_answers", 1) + 0.02,
+    "one_order": lambda r, w: abs(r.last("win_rate") - 0.5) < 0.04
+    and w.last("win_rate") > r.last("win_rate") + 0.08,
+    "unpaired_errors": lambda r, w: r.last("found") > w.last("found") + 0.4
+    and w.last("width") > 1.5 * r.last("width"),
 }  # fmt: skip
 
 

@@ -1,0 +1,1 @@
+"""Chapter 17, Evaluation: its exercises, questions, figures, labs and experiments."""
