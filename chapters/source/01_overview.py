@@ -24,7 +24,7 @@ import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
 from rlhf_lib.exact.cart import ride
-from rlhf_lib.exact.clips import Lessons, coin_judge, stand_at, wishing_judge
+from rlhf_lib.exact.clips import Lessons, stand_at, wishing_judge
 from rlhf_lib.exercises import predict
 from rlhf_lib.workbook.ch01_overview.experiments import taught
 from rlhf_lib.workbook.ch01_overview.figures import plot_clips, plot_places
@@ -156,7 +156,7 @@ plot_reward_map(early, stand_at(1.0), torch.cat((early.better, early.worse)))
 # %% [markdown]
 # ## 4. Whose idea was it?
 #
-# Two early works are easily mixed up, and the notes that this workbook follows do mix them: they let *TAMER* be the work in which people choose between clips of Atari games. Read two descriptions:
+# Two early works are often taken for one, *TAMER* and *Christiano et al.* Read two descriptions:
 #
 # 1. While the agent plays Tetris, a person presses *good* or *bad* after single moves. The agent learns to predict these numbers, and makes the move for which it predicts the best one.
 # 2. While the agent plays Atari games or moves a simulated robot, a person is shown two clips of one or two seconds now and then, and says which one is better. A reward model is fitted to these choices, and the agent is trained on it.
@@ -190,7 +190,7 @@ from rlhf_lib.workbook.ch01_overview.figures import plot_timeline
 plot_timeline()
 
 # %% [markdown]
-# Three times are to be seen. **Before 2018** the loop is found, for games and robots. **2018 to 2022** it moves to language models: GPT-2, GPT-3, summaries, InstructGPT. It now starts from a model that knows a lot, so it must not lose that: a KL penalty joins the loop. When ChatGPT came out in November 2022, trained in this way, RLHF became known to everybody. **From 2023 on** all large labs use it, and it grows into a wider
+# Three periods stand out. **Before 2018** the loop is found, for games and robots. **2018 to 2022** it moves to language models: GPT-2, GPT-3, summaries, InstructGPT. It now starts from a model that knows a lot, so it must not lose that: a KL penalty joins the loop. When ChatGPT came out in November 2022, trained in this way, RLHF became known to everybody. **From 2023 on** all large labs use it, and it grows into a wider
 # field: *direct alignment* (DPO) leaves out the reward model, *process rewards* judge each step of a solution, and *RLVR* puts a program that checks results in the judge's place, to train reasoning.
 #
 # The lab shows one work at a time, with the whole loop in words; what the work changed is bold.
@@ -272,7 +272,7 @@ print(f"stored runs: {len(runs)}")
 # - **gold**: the mean gold utility of the same answers, in points.
 # - **sums right**: of 96 sums and word problems, how many results are right.
 #
-# Read it column by column. **SFT** makes the model answer: nearly all answers now end, and gold rises by almost two points. What the model knows stays, and so do the sums: the base model had as many right, somewhere in its endless text. **RLHF** lifts gold once more; a few more sums may come out right with it, since people dislike wrong results too. **RLVR** lifts the sums further, which is all that it was paid for, and leaves gold about where it was. And through all of it the first panel is flat: post-training neither taught a fact nor took one away.
+# Read it column by column. **SFT** makes the model answer: nearly all answers now end, and gold rises by almost two points. What the model knows stays, and so do the sums: the base model had as many right, somewhere in its endless text. **RLHF** lifts gold once more; a few more sums come out right with it, since people dislike wrong results too. **RLVR** lifts the sums further, which is all that it was paid for, and leaves gold about where it was. And through all of it the first panel is flat: post-training neither taught a fact nor took one away.
 #
 # How far has each stage moved the model? In nats of KL to the stage before it, measured on the stage's own answers, the median over the runs:
 

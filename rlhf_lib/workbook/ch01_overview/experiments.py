@@ -212,7 +212,6 @@ EXPERIMENTS = {
     "stages": Experiment(
         "stages",
         stages,
-        seeds=(0, 1),
         settings={"updates": chain.UPDATES, "unseen": chain.UNSEEN},
         claims={
             "the base model knows 95% of the facts": above(lambda run: run["base"]["knows"], 0.95),
