@@ -13,7 +13,7 @@
 # %% [markdown]
 # ## 1. Choosing is easier than writing
 #
-# The instruction set of PocketWorld was written by hurried people: right in the main, with slips, repetitions and wanderings. Now let people who are no more careful *choose* between two or four such answers. Each of them feels how good an answer is, give or take some noise.
+# The instruction set of PocketWorld was written by hurried people: right in the main, with slips, repetitions and wanderings. Now let people *choose* between two or four such answers. Each of them feels how good an answer is, with a person's likings in it (for praise, a little for length) and some noise.
 
 # %% tags=["setup"]
 import random
@@ -43,9 +43,9 @@ for name, count in (("the better of two", 2), ("the best of four", 4)):
 plot_writing_and_choosing({name: values.tolist() for name, values in golds.items()});
 
 # %% [markdown]
-# *Gold* is PocketWorld's exact measure of how good an answer is: a plain right answer is worth 1 point. The thin lines are 95% intervals. Nobody became a better writer; they only chose. That is the whole idea behind preference data: people **recognise** a good answer more easily than they produce one, so ask them to compare what a model writes.
+# *Gold* is PocketWorld's exact measure of how good an answer is: a plain right answer is worth 1 point. The thin lines are 95% intervals. Nobody became a better writer; they only chose. That is the idea behind preference data: people **recognise** a good answer more easily than they produce one, so ask them to compare what a model writes. (That they recognise it is built into PocketWorld's people. What the picture adds is how much a choice of two or four then gains.)
 #
-# The model behind a choice is named after Bradley and Terry (1952): with worths $u_1$ and $u_2$, the first answer is chosen with probability $\sigma\big((u_1-u_2)/T\big)$, where $\sigma(x) = 1/(1+e^{-x})$ and the *temperature* $T$ says how noisy the chooser is. Chapter 07 turns this around and finds the worths from the choices.
+# The model behind a choice is named after Bradley and Terry (1952): with worths $u_1$ and $u_2$, the first answer is chosen with probability $\sigma\big((u_1-u_2)/T\big)$, where $\sigma(x) = 1/(1+e^{-x})$ and the *temperature* $T$ says how noisy the chooser is. (The cell above adds Gumbel noise of size $T$ to each worth and takes the largest: the same model, also for four.) Chapter 07 turns this around and finds the worths from the choices.
 
 # %% [markdown] tags=["lab"]
 # ## 2. Lab: your own preferences
@@ -65,7 +65,7 @@ desk = label_desk(pairs, repeats=8)
 desk
 
 # %% [markdown]
-# With twenty labels or more, everything below is about *you*. Until then a simulated reader sits at an equal desk and presses the same keys: one who likes short and plain answers. Run the cells from here on again whenever you have labelled more.
+# With twenty labels or more, everything below is about *you*. Until then a simulated reader sits at an equal desk and presses the same keys: one who likes short and plain answers. Run the cells from here on again whenever you have labelled more. Forty pairs and eight that come back make 48 labels.
 
 # %%
 from rlhf_lib.workbook.ch05_preferences.readers import labels_or_simulated, simulated_reader
@@ -77,7 +77,7 @@ print("columns:", ", ".join(rows[0]))
 print("chosen: ", rows[0]["chosen"])
 
 # %% [markdown]
-# `prompt`, `chosen` and `rejected` are lists of messages, as in other preference data: `datasets.load_dataset("json", data_files="my_labels/labels.jsonl")` reads the file as it is, and so does TRL's `DPOTrainer`. One trap: those columns have no place for a tie. A tie stands there with the left answer as `chosen`. Filter by the column `tie` before you hand the file to somebody who does not know.
+# `prompt`, `chosen` and `rejected` are lists of messages, as in other preference data: `datasets.load_dataset("json", data_files="my_labels/labels.jsonl")` reads the file as it is, and TRL's `DPOTrainer` (DPO: chapter 12) takes what it read. One trap: those columns have no place for a tie. A tie stands there with the left answer as `chosen`. Filter by the column `tie` before you hand the file to somebody who does not know.
 
 # %% [markdown]
 # ## 3. Do you agree with yourself?
@@ -93,7 +93,11 @@ print(f"left won {left_share(rows)} of the labels that are no ties")
 print(f"ties: {sum(row['tie'] for row in rows)} of {len(rows)}; seconds a label: {sum(row['seconds'] for row in rows) / len(rows):.1f}")
 
 # %% [markdown]
-# The brackets are 95% intervals. They are wide: a handful of repeats says little, and no number of *other* labels makes up for that. Professionals do not agree by much more. Labellers of InstructGPT agreed with each other in 73% of comparisons (72.6 ± 1.5%; 77.3 ± 1.3% among those who had labelled no training data), and the researchers of an earlier project on summaries agreed with each other in 73 ± 4%. Whatever is trained on such labels cannot agree with them much more often than they agree with themselves.
+# The brackets are 95% intervals. They are wide: a handful of repeats says little, and no number of *other* labels makes up for that.
+#
+# **Two** people agree less. Labellers of InstructGPT (OpenAI, 2022) agreed with each other in 73% of comparisons (72.6 ± 1.5%; 77.3 ± 1.3% among those who had labelled no training data), and the researchers of an earlier project on summaries in 73 ± 4%.
+#
+# Agreement also limits what a model can reach. Say that a label names the better answer with chance $p$, on all pairs alike. Two labels then agree with chance $p^2 + (1-p)^2$, and a model that is always right agrees with a label with chance $p$. So an agreement of 0.73 leaves a perfect model at $p = 0.84$: above the labels' agreement with each other, and still far from 1. (If some pairs are clear and others a toss-up, the limit lies lower, between 0.73 and 0.84.)
 #
 # A session also wears people down. Here somebody judges 240 pairs, each twice with sides swapped. Their noise grows six times and a liking for the left side creeps in (we put both in; watch what of it can be *measured* without knowing):
 
@@ -114,7 +118,7 @@ plot_session(ends, shares);
 #
 # $$P(\text{left wins}) = \sigma\Big(\sum_k w_k \,(x_k^{\text{left}} - x_k^{\text{right}})\Big)$$
 #
-# A tie counts as half a win for either. Weights start from a *prior*: before any label each is thought to lie around 0 with standard deviation 1, so that what you never saw stays at 0. The unit is log-odds: a weight of 1 multiplies the odds of winning by $e \approx 2.7$ for one more flattering sentence, or ten more words.
+# A tie counts as half a win for either. *Broken* counts what is no sentence or does not end; a *needless refusal* turns down a harmless request. Weights start from a *prior*: before any label each is thought to lie around 0 with standard deviation 1, so that what you never saw stays at 0. The unit is log-odds: a weight of 1 multiplies the odds of winning by $e \approx 2.7$ for one more flattering sentence, or ten more words.
 
 # %%
 from rlhf_lib.workbook.ch05_preferences.figures import plot_coefficients
@@ -125,7 +129,7 @@ coefficients = {name: e for name, e in taste.coefficients().items() if "due" not
 plot_coefficients(coefficients, f"the taste of {who}, from {len(rows)} labels");
 
 # %% [markdown]
-# Blue intervals do not touch 0: of these likings you can be fairly sure. Grey ones could be 0. Look at **ten words**, **praise** and **list**: length, flattery and format are the three best-known biases of human preference data. With forty pairs even a strong taste can stay grey; double the labels and the intervals shrink by about 1.4.
+# Blue intervals do not touch 0: of these likings you can be fairly sure. Grey ones could be 0. Look at **ten words**, **praise** and **list**: length, flattery and format are the three best-known biases of human preference data. With forty pairs even a strong taste can stay grey: the simulated reader does like it short, and the interval for ten words still crosses 0. Double the labels and the intervals shrink, by a factor of 1.4 at most ($\sqrt 2$), and by less where the prior still says more than the labels.
 #
 # These weights *are* a reward model: a small one that you can read. Does it know you? Fit it to four fifths of the pairs, predict the rest, five times over:
 
@@ -136,7 +140,7 @@ print(f"labels predicted by the others:   {predicted_by_others(rows, world)}")
 print(f"your agreement with yourself:     {agreement}")
 
 # %% [markdown]
-# The second number is about as high as the first could go. (Chapter 07 trains reward models that read the text themselves, and need thousands of labels for it. Forty labels are enough only because we told this one what to look at.)
+# The second number limits the first, as in section 3: at an agreement of 1 nothing stands in the way, at 0.73 the limit would be 0.84. (Chapter 07 trains reward models that read the text themselves, and need thousands of labels for it. Forty labels are enough only because we told this one what to look at.)
 
 # %% [markdown]
 # ## 5. Your policy
@@ -159,13 +163,14 @@ axis.set(xlabel="step", ylabel="your reward (log-odds)");
 # %%
 from rlhf_lib.workbook.ch05_preferences.taste import blind_pairs
 
-contest = blind_pairs(sft, policy, world, count=20)
-Table(("request", "pocket-sft", f"trained on the taste of {who}"), tuple((p.prompt.text, p.first, p.second) for p in contest[:6]))
+both_answer = blind_pairs(sft, policy, world, count=26)
+shown, contest = both_answer[:6], both_answer[6:]  # what you see here is not asked in the blind test
+Table(("request", "pocket-sft", f"trained on the taste of {who}"), tuple((p.prompt.text, p.first, p.second) for p in shown))
 
 # %% [markdown]
 # ## 6. A blind test
 #
-# You know what you hoped for, so the table above proves nothing. Judge twenty pairs without knowing which answer is whose. Same keys, random sides, no repeats; labels go to `my_labels/blind.jsonl`.
+# You know what you hoped for, so the table above proves nothing. Judge up to twenty other pairs (requests with two equal answers are left out) without knowing which answer is whose. Same keys, random sides, no repeats; labels go to `my_labels/blind.jsonl`.
 
 # %%
 blind = label_desk(contest, name="blind", repeats=0, title="Blind test: SFT or yours?")
@@ -178,7 +183,7 @@ verdicts, judge = labels_or_simulated(blind, stand_in, least=10)
 print(f"judged by {judge}: the new policy wins {blind_result(verdicts, contest)} of {len(verdicts)} pairs; ties count half")
 
 # %% [markdown]
-# A win rate of 0.5 would be "no better". Is the whole interval above it? Twenty pairs can show a clear win and no subtle one. In the run that is stored here they show none, although the reward had risen all along. The table says why: some answers are **refusals**. A refusal is short, says nothing twice and does not wander off, so this taste has nothing against it; and the weight of a needless refusal is the one with the widest interval, for hardly a pair of the forty asked about it. Where labels are
+# A win rate of 0.5 would be "no better". Is the whole interval above it? Twenty pairs can show a clear win and no subtle one. In the run that is stored here the new policy is ahead, but the interval reaches below 0.5: no clear win, although the reward had risen. The table shows what goes wrong: three of the six new answers are **refusals** of harmless requests. A refusal is short, says nothing twice and does not wander off, so this taste has nothing against it; and the weight of a needless refusal is the one with the widest interval, for few of the forty pairs differ in it. Where labels are
 # silent, training finds a way. What would you do? Label pairs with refusals in them, and train again. That is how real projects go on, batch after batch (section 11).
 #
 # **Does this work for any taste?** Three simulated readers label forty pairs each: *brief* likes it short, *warm* likes praise and length, *lists* likes lists. Each gets a reward model and a policy; then all three judge all policies on 96 held-out requests. *Random* is the control: the same pairs, labels by coin.
@@ -212,9 +217,9 @@ for name in ("brief", "warm", "lists"):
 # %% [markdown]
 # Each dot is a seed: other pairs, other labels, another training. Find each judge's own policy: it stands clearly to the right of the dashed line, in all runs of *brief* and *lists*, and in four of five of *warm*. Labels by coin mostly end *left* of it, for a random taste pulls the policy somewhere, and most places are worse. In no run do they do as well as the reader's own labels.
 #
-# Look at the policy of *lists*: the other two like it as well, because with the lists it learned what all readers share (no wandering off, nothing said twice). The policy of *warm* is the opposite. It found out that praise pays, more praise pays more, and nothing in forty labels says when it is enough. Its own reader likes it on nine requests of ten in most runs (this simulated reader never tires of praise; you would). To the reader who likes it short it is worse than what we started from. That is the whole problem of over-optimization (chapter 18) in forty labels.
+# Look at the policy of *lists*: the other two like it as well, because with the lists it learned what all readers share (no wandering off, nothing said twice). The policy of *warm* is the opposite. It found out that praise pays, more praise pays more, and nothing in a weighted sum says when it is enough. Its own reader likes it on nine requests of ten in most runs (this simulated reader never tires of praise; you would). To the reader who likes it short it is worse than what we started from. One measure is pressed and others pay for it: chapter 18 is about that.
 #
-# The lines below the picture compare two ways. **DPO** (chapter 12) trains the policy on the forty pairs themselves, without a reward model in between. With so few it hardly moves. RL asks the reward model about hundreds of *new* answers, and the reward model can say something about each, because a handful of counts carries over. That is what a reward model is for; it is also how its mistakes get multiplied.
+# The lines below the picture compare two ways. **DPO** (chapter 12) trains the policy on the forty pairs themselves, without a reward model in between. With so few it gains little. RL asks the reward model about a thousand *new* answers (24 × 12 × 4), and the reward model can say something about each, because a handful of counts carries over. That is what a reward model is for; it is also how its mistakes get multiplied.
 
 # %% [markdown]
 # ## 7. What can be asked
@@ -231,7 +236,7 @@ for name in ("brief", "warm", "lists"):
 #
 # *Rating* looks at one answer, *ranking* compares. Llama 2's labellers chose between two answers on a scale of four degrees, from "significantly better" to "negligibly better / unsure", and the degree became a margin in the loss. A scale with an even number of steps has no middle, so it forces a decision.
 #
-# What does a reply *carry*? Information is measured in bits: one bit halves the possibilities. A reply has as many as it has surprises, less those that come from its author's own dice and mood. Suppose an answer costs one dollar to read, whatever is asked about it. Eight annotators, each with a taste and a *strictness* of their own: a strict one's 3 is a mild one's 4.
+# What does a reply *carry*? Information is measured in bits: one bit halves the possibilities. A reply has as many as it has surprises, less those that come from its author's own dice and mood. Suppose an answer costs one dollar to read, whatever is asked about it. Eight annotators reply, each with a taste and a *strictness* of their own: a strict one's 3 is a mild one's 4.
 
 # %%
 found = band(f"{CHAPTER}/questions")
@@ -247,7 +252,7 @@ from rlhf_lib.workbook.ch05_preferences.figures import plot_questions
 plot_questions(found);
 
 # %% [markdown]
-# Read the table by rows. A **mark** carries more per dollar than a choice of two: it has five values, and only one answer needs to be read. But it leans on everybody meaning the same by a 3. The more strictness differs, the less it says, and a thumb suffers alike. The three comparisons below do not care: strictness lowers both answers and cancels. Among them **ranking four** carries twice as much as the other two: four answers are read once, and six pairs come out.
+# Read the table by rows. As long as people are about as strict as usual, a **mark** carries more per dollar than a choice of two: it has five values, and only one answer needs to be read. But it leans on everybody meaning the same by a 3. The more strictness differs, the less it says, and a thumb suffers alike. The three comparisons below do not care: strictness lowers both answers and cancels. Among them **ranking four** carries twice as much a dollar as the other two: four answers are read once, and six pairs come out.
 #
 # The curves tell the same story with a reward at the end: how many unseen pairs does it put into the order that the team has on average? (Shaded: five seeds, from the lowest to the highest; dashed: the median. Seeds overlap a good deal, so compare lines that are clearly apart.) On the left marks do nearly as well as rankings. On the right they fall behind all comparisons, and more money does not make up for it. So the field's habit of comparing is not a law: it is insurance against annotators who are strangers to each other.
 
@@ -272,9 +277,9 @@ ahead = [a > b for a, b in zip(spent["people"]["median"], spent["AI judge"]["med
 guess.reveal("people" if all(ahead) else "AI" if not any(ahead) else "crossing")
 
 # %% [markdown]
-# On the left, label for label: with 25 labels the two kinds are about level. Then people pull away. The AI judge has no noise to average out, so its curve bends early; after 400 labels it gains nothing more. On the right, dollar for dollar: the judge is on its plateau for two dollars. People need about a hundred to get as far, and only beyond that do they buy what the judge cannot give at any price. One question decides: *is the plateau good enough?*
+# On the left, label for label: with 25 labels the two kinds are about level (the medians put people ahead by a hair, the bands overlap). Then people pull away. The AI judge has no noise to average out, so its curve bends early; after 400 labels it gains nothing more. On the right, dollar for dollar: the judge is on its plateau for two dollars. People need about a hundred to get as far, and only beyond that do they buy what the judge cannot give at any price. One question decides: *is the plateau good enough?*
 #
-# Green is both: 1,600 labels of the judge for $8 give a first reward, and its score becomes one more column in the fit to people's labels, which then decide how far to trust it. With 25 labels of people that is clearly better than people alone; with a hundred the head start is gone, for by then people know better.
+# Green is both: 1,600 labels of the judge for $8 give a first reward, and its score becomes one more column in the fit to people's labels, which then decide how far to trust it. With 25 labels of people that is clearly better than people alone; with a hundred the head start is gone, and from 200 on green even lies a little below blue: by then people know better.
 
 # %%
 plateau = {factor: spent["bias"][factor]["median"] for factor in ("0", "0.5", "1", "2")}
@@ -319,12 +324,12 @@ def closure():
 
 optimizer.step(closure)
 borda = wins.sum(1) / 2
-print("mean worth to the readers   ", dict(zip("ABC", (share @ worth).tolist(), strict=True)))
+print("mean worth to the readers   ", {k: round(v, 2) for k, v in zip("ABC", (share @ worth).tolist(), strict=True)})
 print("Bradley-Terry reward        ", {k: round(v, 2) for k, v in zip("ABC", (r - r.mean()).tolist(), strict=True)})
 print("share of comparisons won    ", {k: round(v, 2) for k, v in zip("ABC", borda.tolist(), strict=True)})
 
 # %% [markdown]
-# B would please most: it has by far the highest mean worth. The reward puts A on top, for a label says *who* wins and not by how much. What a reward model learns from a mixed crowd is the share of comparisons that an answer wins against the others, its **Borda count** (Siththaranjan et al., 2024, prove it in general). Four readers in ten get what they like least. Margins and Likert scales would have helped; so would knowing who labelled.
+# B would please most: it has by far the highest mean worth. The reward puts A on top, for a label says *who* wins and not by how much (these readers choose without noise). What a reward model learns from a mixed crowd is the share of comparisons that an answer wins against the others, its **Borda count** (Siththaranjan et al., 2024, prove it in general). Four readers in ten get what they like least. Margins and Likert scales would have helped; so would knowing who labelled.
 #
 # It gets worse. Three readers, three answers, a circle:
 
@@ -337,11 +342,11 @@ best_possible = -(2 / 3 * torch.tensor(2 / 3).log() + 1 / 3 * torch.tensor(1 / 3
 print(f"loss of any reward at best: {torch.tensor(2.0).log():.3f} nats; with the votes themselves as forecast: {best_possible:.3f}")
 
 # %% [markdown]
-# A beats B, B beats C, and C beats A, each by two votes to one. No three numbers can say that. The best that a reward can do is to call all three equal, at a loss of log 2, although every single vote is lopsided. With three answers or more no rule that puts rankings together is free of such trouble: that is Arrow's theorem.
+# A beats B, B beats C, and C beats A, each by two votes to one. No three numbers can say that. The best that a reward can do is to call all three equal, at a loss of log 2, although each pair's vote is lopsided. Other rules have other troubles. **Arrow's theorem**: with three answers or more no rule that makes one ranking out of many can always follow a crowd that is unanimous, judge any two answers by the votes on these two alone, and obey no single reader.
 #
 # ### A class of thirty
 #
-# Your file can go into a pool. `pool` takes several readers' files, each row once. (Let each reader pass a name: `label_desk(pairs, name="ada", reader="ada")`.) Without a class at hand, thirty simulated readers: eighteen like it short, twelve like it long and with lists.
+# Your file can go into a pool. `pool` takes several readers' files, each row once. (Let each reader pass a name: `label_desk(pairs, name="class-ada", reader="ada")`.) Without a class at hand, thirty simulated readers: eighteen like it short, twelve like it long and with lists.
 
 # %%
 from rlhf_lib.workbook.ch05_preferences.crowd_of_readers import class_labels, simulated_class, tastes_by_reader
@@ -371,12 +376,12 @@ for kind in ("short", "long"):
     print(f"readers who like it {kind:5s} ({len(mine)}): unseen pairs in their order by the pool {by_pool:.2f}, by their own labels {by_own:.2f}")
 
 # %% [markdown]
-# Each dot is a reader with their interval, the line is the reward model of the pool. It lies between the two camps, and nearer to the larger one; few dots lie on it. The last lines say who pays: readers of the majority are served about as well by the pool as by their own forty labels. For the minority the pool does less than their own few labels would. Whose taste wins? That of whoever labels more.
+# Each dot is a reader with their interval, the line is the reward model of the pool. It lies between the two camps, and nearer to the larger one; few dots lie on it. (Why do readers who like it long sit at 0 and not above? Longer answers hold more true facts, and in their fits these get the credit. Forty labels cannot quite tell the two apart.) The last lines say who pays: readers of the majority are served about as well by the pool as by their own forty labels. For the minority the pool does less than their own few labels would. Whose taste wins? That of whoever labels more.
 
 # %% [markdown]
 # ## 11. Vendors, contracts, weekly batches
 #
-# Large sets are bought. A laboratory writes guidelines, a vendor hires and trains people, a contract fixes prices and quantities, and labels arrive in batches, often weekly. What it costs, at the prices from above:
+# Large sets are bought. A laboratory writes guidelines, a vendor hires and trains people, a contract fixes prices and quantities, and labels arrive in batches, often weekly. What it costs, at $1 to $10 for a person's label and a tenth of a cent to a cent for a judge's:
 
 # %% tags=["nbval-check-output"]
 for name, low, high in (("people", 1.0, 10.0), ("AI judge", 0.001, 0.01)):
@@ -395,10 +400,10 @@ for name, batch in batches.items():
     print(f"two answers {name:15s} log π/π_sft {drift(policy, sft, batch)} nats   apart in your taste: {felt_gaps(taste, world, batch)} log-odds")
 
 # %% [markdown]
-# The first row is what last week's batch would show, the second is this week's. A log ratio below 0 says that the policy has left those answers: labels on them teach it about texts that it hardly writes any more. Its own answers lie nearer together than they did, for the easy differences are gone, and the next batch asks about finer ones. Section 16 of chapter 07 and chapter 12 measure what labels on fresh answers are worth.
+# The first row is what last week's batch would show, the second is this week's. A log ratio below 0 says that the policy has left those answers: labels on them teach it about texts that it hardly writes any more. Its own answers lie nearer together than they did, for the easy differences are gone, and the next batch asks about finer ones. Section 16 of chapter 07 shows why labels on fresh answers are worth more, and chapter 12 measures by how much.
 
 # %% [markdown]
-# Weekly batches also let you read before you pay for more. Agreement with hidden repeats, share of ties, share of "left", seconds a label, length of the chosen against the rejected: all of these can be had from the columns of one batch, on Monday morning. Guidelines that are unclear show up as low agreement *between* people who agree with *themselves*:
+# Weekly batches also let you read before you pay for more. Agreement with hidden repeats, share of ties, share of "left", seconds a label, length of the chosen against the rejected: all of these can be had from the columns of one batch, on Monday morning. Guidelines that are unclear show up as low agreement *between* people who agree with *themselves*. **Cohen's κ** is agreement with chance taken out (exercise 2):
 
 # %%
 from rlhf_lib.workbook.ch05_preferences.experiments import judges_of, labels_by
@@ -440,7 +445,7 @@ print(f"chosen minus rejected, in words: mean {sum(gaps) / max(1, len(gaps)):+.1
 print(f"pairs whose lengths differ by at most two words: {len(alike)}, mean {sum(alike) / max(1, len(alike)):+.1f}")
 
 # %% [markdown]
-# The cure is the exercise `structured_pair` below: keep pairs that differ in the one thing. The same trick teaches following instructions: ask for "at most eight words" or "as a list", let a program check it, and pair an answer that obeys with one that does not and is otherwise alike.
+# The cure is the exercise `structured_pair` below: keep pairs that differ in the one thing. It costs: here 12 of 43 would be left. The same trick teaches following instructions: ask for "at most eight words" or "as a list", let a program check it, and pair an answer that obeys with one that does not and is otherwise alike.
 
 # %% [markdown]
 # ## 13. Conversations
@@ -459,7 +464,7 @@ for number, (messages, chosen, rejected) in enumerate((turn_1, turn_2), start=1)
     print(f"turn {number}: {rollout.prompt_length} prompt tokens, none in the loss; counted: {counted[0]} of the chosen and {counted[1]} of the rejected answer")
 
 # %% [markdown]
-# All earlier turns stand in the prompt, the assistant's own among them, and are masked from the loss: they are the same in both branches and were not compared. What if they were not masked? In DPO they would cancel, being equal in both; in a loss with a likelihood term (SFT, ORPO) the policy would imitate them again and again, the first turn most often.
+# All earlier turns stand in the prompt, the assistant's own among them, and are masked from the loss: they are the same in both branches and were not compared. What if they were not masked? In DPO they would cancel, being equal in both; in a loss with a likelihood term (SFT; ORPO, chapter 12) the policy would imitate them again and again, the first turn most often.
 
 # %% [markdown]
 # ## 14. What users leave behind
@@ -477,6 +482,8 @@ print(f"{request.text}\n   picked: {four[pick]}")
 print(f"   {len(picked_pairs)} pairs with `chosen` and `rejected`; {len(thumbs)} rows with `completion` and `label`: {[t.desirable for t in thumbs]}")
 
 # %% [markdown]
+# The answer that was picked would itself get a thumb down: a pick says *best of these four*, not *good*.
+#
 # Two things go wrong here that do not go wrong at a desk. Only what was *shown* can be picked, so the model's old habits decide what is compared. And only some people press. **Suppose** that of contented users 2 in 100 press a thumb, and of annoyed ones 8 in 100:
 
 # %% tags=["nbval-check-output"]
@@ -499,9 +506,9 @@ kinds = band(f"{CHAPTER}/capabilities")
 plot_capabilities(kinds);
 
 # %% [markdown]
-# Rows: what was labelled. Columns: what is asked. On facts, stories, sums and opinions most of a label is about manners, and manners carry over: any row does for any of these columns, more or less. The last column is another matter. Only labels on **safety** (unsafe requests, and harmless ones that sound like them) teach when to refuse; all other rows lose a quarter of the pairs there. A refusal is right in one place and wrong in the other, and nothing else in the data says so.
+# Rows: what was labelled. Columns: what is asked. On facts, stories, sums and opinions most of a label is about manners, and manners carry over: any row does for any of these columns, more or less. The last column is another matter. Only labels on **safety** (unsafe requests, and harmless ones that sound like them) teach when to refuse; all other rows get a quarter to a third of the pairs wrong there. A refusal is right in one place and wrong in the other, and nothing else in the data says so.
 #
-# That is what is meant by "post-training is capability-specific". The behaviours that a model is to show decide which requests are collected, how many, and how often.
+# So data are collected behaviour by behaviour. The behaviours that a model is to show decide which requests are collected, how many, and how often.
 
 # %% [markdown]
 # ## 16. Exercises
@@ -519,7 +526,7 @@ def solution_likert_to_pair(scale):
 # %% [markdown] tags=["exercise"]
 # {exercise: my_agreement}
 #
-# `first` and `second` (n,) are two people's verdicts on the same pairs: -1, 0 (a tie) or 1. Return Cohen's κ as a number: (same − chance) / (1 − chance).
+# `first` and `second` (n,) are two people's verdicts on the same pairs: -1, 0 (a tie) or 1. Return Cohen's κ as a number: (same − chance) / (1 − chance), with *same* the share of pairs with equal verdicts, and *chance* the share to expect if each pressed at random, but as often left, tie and right as they did.
 
 # %% tags=["solution"]
 def solution_agreement(first, second):
@@ -595,7 +602,7 @@ def solution_taste_training(model, batches, learning_rate):
 # %% [markdown] tags=["exercise"]
 # {exercise: my_sixty_dollars}
 #
-# `order_bought(seed, people=..., ai=...)` buys so many labels of either kind, fits the linear reward, and returns the share of unseen pairs in the order of gold. Measure the three ways with seeds 0 to 7.
+# `order_bought(seed, people=..., ai=...)` buys so many labels of either kind, fits the linear reward, and returns the share of unseen pairs in the order of gold. It stands in `rlhf_lib.workbook.ch05_preferences.budget`; at most 1,600 labels of a kind. Measure the three ways with seeds 0 to 7, fill in the lists, and choose: an option by its name (`"people"`, `"AI judge"`, `"both"`), or `"undecided"`.
 
 # %% tags=["solution"]
 from rlhf_lib.workbook.ch05_preferences.budget import order_bought
@@ -673,8 +680,8 @@ print("all claims hold")
 # %% [markdown] tags=["recap"]
 # ## Recap
 #
-# - People choose better than they write. A choice of two is the smallest question; a ranking of four says most per answer read.
-# - Measure labels with labels: hidden repeats, swapped sides, ties kept. You can learn no more from labels than they agree with themselves.
+# - People choose better than they write. A choice of two is the smallest question; of the comparisons, a ranking of four says most per answer read.
+# - Measure labels with labels: hidden repeats, swapped sides, ties kept. How far labels agree with themselves limits how well anything can predict them.
 # - Forty labels make a readable reward, and that reward a policy. It gives you what you asked for, also where you would rather not have.
 # - Noise averages out, bias does not: cheap biased labels reach a plateau, and people's labels pass it.
 # - A pool of labels learns the majority's comparisons (Borda), not the mean of what people feel.

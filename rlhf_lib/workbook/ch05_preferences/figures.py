@@ -49,7 +49,7 @@ def plot_budget(band: Mapping):
         shown = labels.get(name, name)
         draw_band(axes[0], counts, band[name], colour, shown)
         draw_band(axes[1], fixed + counts * cost, band[name], colour, shown)
-    for axis, words in zip(axes, ("labels (with 'both': of people)", "dollars"), strict=True):
+    for axis, words in zip(axes, ("labels (green: people's alone)", "dollars"), strict=True):
         axis.axhline(band["ceiling"]["median"], color=COLOURS["neutral"], ls=":", lw=1)
         axis.set(xscale="log", xlabel=words)
     axes[0].set_ylabel("unseen pairs in the order of gold")
@@ -62,7 +62,7 @@ def plot_questions(band: Mapping):
     """Order found by dollars for each question; marks and thumbs when strictness differs little and much."""
     fig, axes = figure(1, 2, height=3.3, sharey=True)
     for axis, strict, words in (
-        (axes[0], "1", "everybody about equally strict"),
+        (axes[0], "1", "strictness differs as usual"),
         (axes[1], "3", "strictness differs three times as much"),
     ):
         for name, colour in zip(QUESTIONS, CYCLE, strict=False):
@@ -128,6 +128,6 @@ def plot_session(minutes: Sequence[float], shares: Mapping[str, Sequence[float]]
     for (name, values), colour in zip(shares.items(), CYCLE, strict=False):
         axis.plot(minutes, values, "o-", ms=4, color=colour, label=name)
     axis.axhline(0.5, color=COLOURS["neutral"], ls=":", lw=1)
-    axis.set(xlabel="labels given so far", ylabel="share", ylim=(0.3, 1.0))
+    axis.set(xlabel="pairs judged so far, each twice", ylabel="share", ylim=(0.3, 1.0))
     axis.legend(loc="lower left")
     return fig
