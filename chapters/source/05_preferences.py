@@ -16,8 +16,6 @@
 # The instruction set of PocketWorld was written by hurried people: right in the main, with slips, repetitions and wanderings. Now let people *choose* between two or four such answers. Each of them feels how good an answer is, with a person's likings in it (for praise, a little for length) and some noise.
 
 # %% tags=["setup"]
-import random
-
 import torch
 
 from rlhf_lib import PocketWorld, load_policy, set_seed
@@ -209,10 +207,14 @@ seen = sum(run["warm"]["rl"]["brief"] for run in runs) / len(runs)
 guess.reveal("worse" if seen < 0.45 else "better" if seen > 0.55 else "same", f"Mean over five seeds: {seen:.2f}")
 
 # %%
+def mean(values):
+    return sum(values) / len(runs)
+
+
 for name in ("brief", "warm", "lists"):
     own = [run[name] for run in runs]
-    mean = lambda key, of=own: sum(key(run) for run in of) / len(of)
-    print(f"{name:6s} agrees with themselves {mean(lambda r: r['itself']):.2f}   wins by RL {mean(lambda r: r['rl'][name]):.2f}, by DPO {mean(lambda r: r['dpo']):.2f}")
+    itself, by_rl, by_dpo = mean(r["itself"] for r in own), mean(r["rl"][name] for r in own), mean(r["dpo"] for r in own)
+    print(f"{name:6s} agrees with themselves {itself:.2f}   wins by RL {by_rl:.2f}, by DPO {by_dpo:.2f}")
 
 # %% [markdown]
 # Each dot is a seed: other pairs, other labels, another training. Find each judge's own policy: it stands clearly to the right of the dashed line, in all runs of *brief* and *lists*, and in four of five of *warm*. Labels by coin mostly end *left* of it, for a random taste pulls the policy somewhere, and most places are worse. In no run do they do as well as the reader's own labels.
@@ -350,7 +352,7 @@ print(f"loss of any reward at best: {torch.tensor(2.0).log():.3f} nats; with the
 
 # %%
 from rlhf_lib.workbook.ch05_preferences.crowd_of_readers import class_labels, simulated_class, tastes_by_reader
-from rlhf_lib.workbook.ch05_preferences.labels import LabelFile, labels_folder, pool
+from rlhf_lib.workbook.ch05_preferences.labels import labels_folder, pool
 
 files = sorted(labels_folder().glob("class*.jsonl"))  # put your class's files there: class-ada.jsonl, ...
 readers = simulated_class(world)
