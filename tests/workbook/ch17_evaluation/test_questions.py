@@ -104,7 +104,10 @@ def test_the_harness_run_here_agrees_with_ours(items, pocket, tmp_path):
 
 def test_task_files_hold_every_item(world, tmp_path):
     folder = harness.write_tasks(all_items(world)[:3], tmp_path)
-    rows = [json.loads(line) for line in (folder / "facts.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [
+        json.loads(line)
+        for line in (folder / "facts.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
     assert len(rows) == 3 and all(row["values"][row["place"]] == row["key"] for row in rows)
     assert sorted(path.stem for path in folder.glob("*.yaml")) == [
         "first",
