@@ -1,0 +1,1 @@
+"""Chapter 04: from a thermostat to three recipes of post-training."""
