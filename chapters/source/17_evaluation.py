@@ -39,7 +39,7 @@ for place in (0, 1, 2, 88, 179):
     print(f"{asked[place]:28s} key: {items[place].key:8s} answer: {answers[place]}")
 
 # %% [markdown]
-# The answers are *greedy*: at each step the likeliest token, no dice. They are right, and most of them say it twice, a habit that this model learned in fine-tuning. Now score it. Each of these ways is in use somewhere:
+# The answers are *greedy*: at each step the likeliest token, no dice. They are right, and they say it twice, a habit that this model learned in fine-tuning. Now score it. Each of these ways is in use somewhere:
 #
 # | scorer | an answer is right if |
 # |---|---|
@@ -80,7 +80,7 @@ scores_guess.reveal("all" if span > 0.9 else "half" if span > 0.2 else "near", f
 # The same weights, the same facts. The thin lines are 95% intervals; they cannot help, because nothing here is noise. Each low score has a cause that is not ignorance:
 #
 # - It says the sentence twice, so *whole sentence* is 0.
-# - It never says a bare word, so *bare value* is 0, and the likeliest *bare value* is little better than a guess.
+# - It never says a bare word, so *bare value* is 0, and *likeliest value* is little better than a guess.
 # - It has never seen a menu. One letter in four is right by chance, and it does not do better.
 # - Asked for the probability of full sentences, the form it was trained on, it knows everything.
 #
@@ -111,7 +111,7 @@ for name, theirs in harness["chat"]["scores"].items():
 # | many skills | knowledge, sums, code, instructions, safety | MMLU, GSM8K, MATH, HumanEval, IFEval: keys and programs judge |
 # | reasoning and tools | long chains of thought, tool use, software | GPQA, AIME, LiveCodeBench, SWE-bench: hard problems, whole environments |
 #
-# The pocket models have a small history of the same kind. Each row is another course of training after pocket-sft; each column another exam, 96 held-out requests, greedy. An answer passes with half a gold point or more (gold is PocketWorld's true quality; a plain right answer earns 1). If it calls a calculator, the calculator's result counts.
+# The pocket models have a small history of the same kind. The first row is pocket-sft. The others took one course more: pocket-tool learned to call a calculator, pocket-personas (chapter 09) to be who the system message says. Each column is another exam: 96 held-out requests, greedy. An answer passes with half a gold point or more (gold is PocketWorld's true quality; a plain right answer earns 1). If it calls a calculator, the calculator's result counts.
 
 # %%
 exams = {"chat": ("open", "story"), "facts": ("fact",), "word problems": ("steps",), "large products": ("product",)}
@@ -164,13 +164,13 @@ gains = {kind: found["base"]["median"][2] - found["base"]["median"][0] for kind,
 shots_guess.reveal("sums" if gains["sum"] > 0.01 and gains["fact"] < -0.01 else "both" if min(gains.values()) > 0.01 else "none")
 
 # %% [markdown]
-# Examples do not teach this model anything. They tell it *which kind of text it is in*. PocketWorld's documents hold school books, sums with their solutions one after another: two solved sums say "school book", and there all answers are right. No document holds held-out facts as questions with answers. There are lists of questions *without* answers, and that is what a few
+# Examples do not teach this model anything. They tell it *which kind of text it is in*. PocketWorld's documents hold school books, sums with their solutions one after another: two solved sums say "school book", and there all answers are right. (The gain is small: without examples nearly all sums are right already.) No document holds held-out facts as questions with answers. There are lists of questions *without* answers, and that is what a few
 # questions in a row look like: the model goes on with another question.
 #
 # pocket-sft needs no examples: asked for a fact, it answers (orange, at temperature 1; greedy it had nearly all of them right). But look at the sums: sampled, the tuned model is *worse* than the base model, with examples or without. Its instruction set was careless. Which of the two looks better depends on what you ask, and how.
 
 # %% [markdown]
-# Now the thinking. Word problems of three sizes, pocket-sft, greedy. It was trained to write its steps. To forbid them, we put "so the answer is" into its mouth and read the number that follows.
+# Now the thinking. Word problems of three sizes, pocket-sft, greedy. (Section 2's had larger numbers among them; hence its 0.67.) It was trained to write its steps. To forbid them, we put "so the answer is" into its mouth and read the number that follows.
 
 # %%
 from rlhf_lib.workbook.ch17_evaluation.experiments import LEVELS, think
@@ -181,9 +181,9 @@ for (largest, count), found in thought.items():
     print(f"numbers to {largest:2d}, {count} steps     " + "".join(f"{value:12.2f}" for value in found))
 
 # %% [markdown]
-# With its steps the model solves nearly all; without them next to none. It was never trained to answer at once, and one pass through four layers leaves little room for two sums. Writing the first sum down gives it another pass for each token. (Which of the two reasons weighs more, this table cannot tell.) So chain of thought was a jump, and long reasoning followed.
+# With its steps the model solves 83 to 100 in a hundred; without them 14 at most. It was never trained to answer at once, and one pass through four layers leaves little room for two sums. Writing the first sum down gives it another pass for each token. (Which of the two reasons weighs more, this table cannot tell.) So chain of thought was a jump, and long reasoning followed.
 #
-# The last column is a warning. The famous sentence does not help here: no document has it, so to this model it is an odd ending of the request. A prompt that works for one model is not a law of nature. A report should give its prompts.
+# The last column is a warning. The famous sentence does harm here: no document has it, so to this model it is an odd ending of the request. A prompt that works for one model is not a law of nature. A report should give its prompts.
 
 # %% [markdown]
 # ## 4. How much thinking is allowed?
@@ -209,7 +209,7 @@ for place, n in enumerate(spent["step"]):
 print(f"greedy: one answer, right {spent['greedy']['median']:.2f}")
 
 # %% [markdown]
-# One set of weights, and the score more than doubles with the number of draws, at 32 times the price. A single *greedy* answer, at the price of one, does better still here: temperature 1 often draws one of this model's bad habits. So "model A scores 0.88, model B 0.40" may compare a majority with a single draw of the *same model*. Labs do not
+# One set of weights, and the score more than doubles with the number of draws, at 32 times the price. A single *greedy* answer, at the price of one, does better still here: temperature 1 often draws one of this model's bad habits. So "model A scores 0.88, model B 0.39" may compare a majority with a single draw of the *same model*. Labs do not
 # control this consistently: some report one answer, some the majority of many, some a model that may think for as long as it likes. Put the tokens spent beside every score, or compare at equal tokens.
 
 # %% [markdown]
@@ -255,7 +255,7 @@ print(f"difference {(b - a).mean():+.3f}, paired:              ± {1.96 * paired
 print(f"correlation over requests {rho:.2f}; sqrt(1 - correlation) = {(1 - rho) ** 0.5:.2f}, ratio of the errors {paired_error(a, b) / unpaired_error(a, b):.2f}")
 
 # %% [markdown]
-# Read the two pairs of lines. The clustered interval is the wider one and the honest one. The paired interval is the narrower one and just as honest: it is cheap extra evidence. Hold each of the two against the difference itself: with which of them would you call it real? With equal variances it is shorter by the factor $\sqrt{1-\rho}$, where $\rho$ is the correlation over requests. Always ask both models the same questions.
+# Read the two pairs of lines. The clustered interval is the wider one and the honest one. The paired interval is the narrower one and just as honest: it is cheap extra evidence. Hold each of the two against the difference itself: with which of them would you call it real? With equal variances the paired error is the other one times $\sqrt{1-\rho}$, where $\rho$ is the correlation over requests. Always ask both models the same questions.
 #
 # **How many items?** To find a true difference $\delta$ in four of five evaluations takes $n = \big((1.96+0.84)\,\sigma/\delta\big)^2$ items, where $\sigma$ is the standard deviation of what is averaged:
 
@@ -266,14 +266,14 @@ for difference in (0.4, 0.2, 0.1, 0.05):
     print(f"{difference:22.2f} {items_needed(spread_pair, difference):18d} {items_needed(spread_two, difference):20d}")
 
 # %% [markdown]
-# Half the difference needs four times the items. An exam of 100 questions cannot see a gain of two points in a hundred, however loudly the gain is announced. Training itself adds noise on top: another seed, another checkpoint. The book reports, for Olmo 3, standard deviations of 0.25 to 1.5 points over runs of one and the same evaluation.
+# Half the difference needs four times the items. The error of 100 right-or-wrong questions is up to five points ($0.5/\sqrt{100}$): such an exam can hardly see a gain of two, however loudly it is announced. Training itself adds noise on top: another seed, another checkpoint. The book reports, for Olmo 3, standard deviations of 0.25 to 1.5 points for most evaluations, with the setting unchanged.
 
 # %% [markdown]
 # ## 6. The arena
 #
 # Many requests have no key. "Tell me about a fox": which answer is better? Then people are asked, and human judgement counts as the gold standard of evaluation. In a product it is an **A/B test**: half of the users get A, half get B, and behaviour decides. In public it is an **arena**: somebody types a request, two unnamed models answer, and the reader votes. Votes become ratings.
 #
-# Eight assistants of PocketWorld enter ours. Each answers in a mixture of ways: *terse* is short and right; *lister* uses bullets; *flatterer* praises first and is wrong in three of ten; *sure* sounds certain and is as often wrong; *sloppy* strays.
+# Eight assistants of PocketWorld enter ours. Each answers in a mixture of ways: *terse* is short and right; *plain* and *chatty* are right too, and say more; *lister* uses bullets, but is wrong in two answers of ten; *flatterer* praises, but is wrong in three; *sure* sounds certain, and is wrong in three; *careful* hedges in half of its answers; *sloppy* is wrong, strays or repeats itself in six of ten.
 
 # %%
 from rlhf_lib.workbook.ch17_evaluation.arena import ASSISTANTS, fill_pool, vote
@@ -285,7 +285,7 @@ for name, text, points in zip(names, pool.texts[1], pool.gold[1], strict=True):
     print(f"  {name:10s} gold {points:+.2f}  {text!r}")
 
 # %% [markdown]
-# The voters are the simulated people who label preferences elsewhere in this workbook (chapter 07): they see gold, plus a little for each word, bullet, flattering and confident sentence, and they vote by the Bradley-Terry rule with some noise. These biases are made, by us, of moderate size; the section ends with a crowd that has none.
+# The voters are the simulated people who label preferences elsewhere in this workbook (chapter 07): they see gold, plus a little for each word, bullet, flattering and confident sentence, and they vote by the Bradley-Terry rule with some noise. We chose these biases, and kept them moderate. The section ends with a crowd that has none.
 
 # %%
 votes = vote(pool, 4000)
@@ -317,7 +317,7 @@ winners = len(set(elo.argmax(1)))
 order_guess.reveal({1: "one", 2: "two"}.get(winners, "many"), f"{winners} of the 8; one rating scatters by {elo.std(0).mean():.0f} points (sd)")
 
 # %% [markdown]
-# Each dot is one order; the assistants are sorted by gold, the best on top. Elo was made for players who change from game to game, so it forgets: the last few dozen votes weigh most. Models do not change. So fit all votes at once: find the strengths $\theta$ under which they are likeliest. That is the **Bradley-Terry** model of chapter 07, with a parameter for each model where a reward model has a network:
+# Each dot is one order; the assistants are sorted by gold, the best on top. Elo was made for players who change from game to game, so it forgets: the latest votes weigh most. Models do not change. So fit all votes at once: find the strengths $\theta$ under which they are likeliest. That is the **Bradley-Terry** model of chapter 07, with a parameter for each model where a reward model has a network:
 #
 # $$\hat\theta = \arg\max_\theta \sum_{i} s_i\log\sigma(\theta_{a_i}-\theta_{b_i}) + (1-s_i)\log\sigma(\theta_{b_i}-\theta_{a_i}) \qquad \text{[EV-2]}$$
 #
@@ -346,7 +346,7 @@ board_guess.reveal("style" if taus[1] > taus[0] + 0.05 else "plain" if taus[0] >
 # %% [markdown]
 # Assistants stand in the order of gold, written beside the names, best on top. A perfect board would fall from the upper right to the lower left; a ring marks the winner. **Kendall's tau** says how well two orders agree: 1 if every pair stands in the same order, 0 if half of them do, −1 if reversed.
 #
-# The intervals are short: a little noise is left, and the order is wrong all the same. The plain board has *flatterer* and *lister* above *terse*, which is right every time and brief. Holding style constant pulls them down. It also **over-corrects**. In this crowd, bullets and confidence come mostly from assistants that are wrong in some answers, so the fit cannot tell "wrong" from
+# The intervals are short: a little noise is left, and the order is wrong all the same. The plain board has *flatterer* and *lister* above *terse*, which is brief and says nothing false (0.93 and not 1, because a short answer leaves something out where more is asked for). Holding style constant pulls them down. It also **over-corrects**. Among these eight, bullets and confidence come mostly from assistants that are wrong in some answers, so the fit cannot tell "wrong" from
 # "in bullets": *lister*, *sure* and *flatterer* now stand below *sloppy*, the worst of all by gold. Style control is a regression, not a truth serum: it removes whatever goes along with style, also when it is quality.
 #
 # Do more votes help? Five stored pools, three crowds: our people; an AI judge, with less noise and more bias; and people without any bias.
@@ -365,10 +365,10 @@ low, high = stored_arena["elo"]["winners"]["low"], stored_arena["elo"]["winners"
 print(f"Elo, 1,000 votes in 100 orders: {low:.0f} to {high:.0f} winners, sd {stored_arena['elo']['spread']['median']:.0f} points; error of the fit {stored_arena['elo']['error']['median']:.0f}")
 
 # %% [markdown]
-# Three lessons in one picture. **Noise shrinks with votes; bias does not**: by 4,000 votes the grey band of *people* has closed, but around a third and not around 1. Style control helps where the crowd is biased, for people and still more for the AI judge. And with a *fair* crowd it does harm: there the plain fit is the right one, and holding style constant throws quality away with it. You cannot know from the votes alone which of the three crowds you have.
+# Three lessons in one picture. **Noise shrinks with votes; bias does not**: by 4,000 votes the grey band of *people* has become narrow, but around a third and not around 1. Style control helps where the crowd is biased, for people and still more for the AI judge. And with a *fair* crowd it does harm: there the plain fit is the right one, and holding style constant throws quality away with it. You cannot know from the votes alone which of the three crowds you have.
 #
 # So the human gold standard is as good as its humans. Judges that are models have their own habits on top: Zheng et al. (2023) swapped the two answers and found GPT-4 consistent in 65% of the cases, GPT-3.5 in 46%, Claude-v1 in 24%. Ask in both orders (the clinic shows what happens otherwise). In the real arena's style control of August 2024 length
-# mattered most (a weight of about 0.25), lists, headers and bold text far less (0.02 to 0.06).
+# mattered most (a weight of about 0.25), lists, headers and bold text far less.
 
 # %% [markdown]
 # ### Lab: the arena
@@ -413,7 +413,7 @@ axes[1].plot(range(3), [live[exam] for exam in exams], "k_", ms=22, mew=2)
 axes[0].set_ylabel("share of right answers");
 
 # %% [markdown]
-# Bars are medians of five stored runs, thin lines their range, black strokes your run. Without a leak the model scores about what chance and common values give. With a verbatim leak the leaked half shoots up and the clean half does not follow; it even falls a little. The model has learned *answers*, nothing that carries over. Asked the same in other words, it knows much less. That gap, same content in new words, is a good alarm.
+# Bars are medians of five stored runs, thin lines their range, black strokes your run. Without a leak the model scores about what chance and common values give. With a verbatim leak the leaked half shoots up and the clean half does not follow; it even falls a little. The model has learned *answers*, nothing that carries over. Asked the same in other words, it knows much less. That gap, same content in new words, is a good alarm. (On the right the gap turns round, because there the other words are what leaked.)
 #
 # Now look for the leak. The usual test: cut the texts into runs of $n$ words (**n-grams**) and see how much of each test item is covered by runs that stand in the training set too. Tülu 3 used $n=8$; GPT-3's authors used 8 to 13. An item is flagged here if more than half of its words are covered.
 
@@ -437,7 +437,7 @@ fig.legend(loc="outside upper center", ncols=3);
 # %% [markdown]
 # ## 8. Private hills, public reports
 #
-# A lab does not evaluate once. It tries prompts, templates, extraction rules, decoding, keeps what scores best on its own private exams (*hill-climbing*), and then reports a public benchmark. Nobody lies, and still the figure is too good. Section 1 in the large: pocket-sft under all combinations of template (chat, none), examples (0, 2), decoding (greedy, sampled) and scorer, from the stored scores.
+# A lab does not evaluate once. It tries prompts, templates, extraction rules, decoding, keeps what scores best on its own private exams (*hill-climbing*), and then reports a public benchmark. Nobody lies, and still the figure is too good. Section 1 in the large: pocket-sft with either template (chat, none). The five scorers that read an answer come with 0 or 2 examples, greedy or sampled; the four that compare likelihoods need neither. That makes 2 · (5 · 4 + 4) = 48 settings, from the stored scores.
 
 # %%
 from rlhf_lib.workbook.ch17_evaluation.figures import plot_settings
@@ -459,7 +459,7 @@ from rlhf_lib.labs import shopping_lab
 shopping_lab(kept)
 
 # %% [markdown]
-# All dots are one model. Who may choose, chooses the dot. This is the **garden of forking paths**: many small decisions, each defensible, taken after looking at the result.
+# All dots in the figure are one model. Who may choose, chooses the dot. This is the **garden of forking paths**: many small decisions, each defensible, taken after looking at the result.
 #
 # Even where *nothing* differs, choosing pays. Suppose that $k$ variants of a model are equally good: each has a true accuracy of 0.70. You measure all on a private exam of $n$ questions and keep the best:
 
@@ -488,7 +488,7 @@ for k in (1, 4, 16, 64):
 # | **HELM** (Stanford) | many scenarios by many metrics, beyond accuracy, with published runs |
 # | **Eval Gauntlet** (MosaicML) | a fixed bundle of tasks by category, for comparing base models |
 #
-# This is how section 1's figures were made, offline, on the pocket checkpoint (`pip install "rlhf-workbook[eval]"`):
+# This is how section 1's figures were made, offline, on the pocket checkpoint (install the workbook with its extra `eval`):
 #
 # ```python
 # from rlhf_lib import data_path
@@ -535,7 +535,7 @@ print("\n".join(line for line in lines if "facts.jsonl" not in line))
 # %% [markdown] tags=["exercise"]
 # {exercise: my_exact_match}
 #
-# `answers` and `keys` are lists of texts. Return the share of answers that equal their key after cleaning: lower case, no punctuation, no articles (a, an, the), words separated by single blanks.
+# `answers` and `keys` are lists of texts. Return the share of answers that equal their key after cleaning: lower case, a blank for each punctuation mark, no articles (a, an, the), words separated by single blanks.
 
 # %% tags=["solution"]
 import re
@@ -633,7 +633,7 @@ print(f"loss {losses[0]:.3f} -> {losses[-1]:.3f}; largest difference from the li
 # %% [markdown] tags=["exercise"]
 # {exercise: my_crowd}
 #
-# Predict first. For each of five seeds make `pool = fill_pool(world, 200, seed)`, and from it a leaderboard in three ways: 1,000 votes and the plain fit, 4,000 votes and the plain fit, 1,000 votes with style control: `vote(pool, count, seed=seed).fitted(style_control, ridge=0.1)`. The number is `kendall_tau(ratings, pool.gold.mean(0))`. Fill in the lists and choose: an option, or `"undecided"`.
+# Predict first. For each of five seeds make `pool = fill_pool(world, 200, seed)`, and from it a leaderboard in three ways: 1,000 votes and the plain fit, 4,000 votes and the plain fit, 1,000 votes with style control: `vote(pool, count, seed=seed).fitted(style_control, ridge=0.1)`. (`ridge` pulls the ratings a little to the mean, so that a fit exists even if one model wins all its votes.) The number is `kendall_tau(fit.ratings, pool.gold.mean(0))`. Fill in the lists and choose: an option, or `"undecided"`.
 
 # %% tags=["solution"]
 solution_crowd = {"raw_1000": [], "raw_4000": [], "style_1000": []}
@@ -694,7 +694,7 @@ def solution_order_test(win_rate):
 case.check_solution(solution_order_test)
 
 # %% [markdown]
-# In the second case nothing is wrong but the patience of whoever waits for a result.
+# In the second case no interval lies. Somebody only waits far too long for a result.
 
 # %%
 second = clinic("unpaired_errors")

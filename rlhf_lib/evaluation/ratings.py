@@ -70,7 +70,8 @@ def bradley_terry(first, second, score, models: int, style=None, ridge: float = 
     if style is not None:
         design = np.hstack((design, scaled_style(style, len(score))))
     weights, curvature = newton(design, score, models, ridge)
-    spread = np.sqrt(np.clip(np.diag(np.linalg.inv(curvature)) - 1 / models, 0, None)[:models])
+    level = 1 / (models * (1 + ridge))  # of the ratings' common level, which no vote can move
+    spread = np.sqrt(np.clip(np.diag(np.linalg.inv(curvature)) - level, 0, None)[:models])
     strength = weights[:models] - weights[:models].mean()
     return Ratings(START + POINTS * strength, weights[models:], POINTS * spread)
 

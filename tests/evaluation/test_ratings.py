@@ -72,6 +72,11 @@ def test_errors_are_those_of_repeated_votes():
     assert seen == pytest.approx(fits[0].errors, rel=0.35)
 
 
+def test_a_small_ridge_hardly_changes_the_errors():
+    free, pulled = (bradley_terry(*votes()[:3], 4, ridge=ridge) for ridge in (0.0, 0.1))
+    assert pulled.errors == pytest.approx(free.errors, rel=0.02)
+
+
 def test_without_a_best_fit_it_says_so_and_a_ridge_helps():
     with pytest.raises(ValueError, match="no finite ratings"):
         bradley_terry([0, 0], [1, 1], [1, 1], 2)
