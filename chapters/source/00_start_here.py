@@ -179,14 +179,19 @@ plot_rise_and_fall({"no penalty": free, "KL penalty, β = 0.3": held}, names=("p
 #
 # | chapter | what happens there |
 # |---|---|
+# | [Overview and history](01_overview.ipynb) | the loop of RLHF before language models, and what each later step changed in it |
 # | [The reward landscape](02_reward_landscape.ipynb) | reinforcement learning as a walk over hills, in three dimensions, and what a KL constraint is there |
 # | [Definitions](03_definitions.ipynb) | how a language model computes, and what the words of reinforcement learning mean, exactly |
+# | [Training overview](04_training_overview.ipynb) | the objective from a thermostat to a language model; three published recipes on one budget |
+# | [Instruction fine-tuning](09_instruction_finetuning.ipynb) | step 1 in depth: templates, masks, demonstrations |
+# | [Preferences and data](05_preferences.ipynb) | what people can be asked, what it costs, and your own taste in a model |
 # | [Reward modeling](07_reward_modeling.ipynb) | step 2 in depth: losses, calibration, what the model really looks at |
 # | [Policy gradients](11_policy_gradients.ipynb) | step 3 in depth: from REINFORCE to PPO, GRPO and their relatives |
 # | [Regularization](08_regularization.ipynb) | KL divergence: what it is, how it is estimated, what it holds |
 # | [Rejection sampling](10_rejection_sampling.ipynb) | draw many answers, keep the best, fine-tune on them |
 # | [Direct alignment](12_direct_alignment.ipynb) | DPO and its family: a policy from comparisons, with no reward model |
 # | [Over-optimization](18_over_optimization.ipynb) | why the two curves part, and what helps |
+# | [Evaluation](17_evaluation.ipynb) | what a score says, and how it can be made to say something else |
 #
 # Each chapter trains for real, has labs with sliders and exercises with checks, and ends with a cell that asserts what the chapter claimed.
 #

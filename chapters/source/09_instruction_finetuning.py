@@ -407,7 +407,7 @@ gained = {"end": ended[-1] - ended[0], "facts": facts[-1] - facts[0]}
 guess.reveal("end" if gained["end"] > gained["facts"] + 0.2 else "facts" if gained["facts"] > 0.2 else "both")
 
 # %% [markdown]
-# Pale: four stored runs; dashed, their median; solid: yours. What the updates add is the end: before update 24 hardly an answer has one, after the last more than nine in ten. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new (in one of the stored models to nothing), and are back before most answers end. The loss is a mean over all tokens and shows neither.
+# Pale: five stored runs; dashed, their median; solid: yours. What the updates add is the end: before update 24 hardly an answer has one, after the last more than nine in ten. The facts were there before the first update, since the base model has most of them right even in ChatML, somewhere in its ramble. They dip while the form is new (in one of the stored models to nothing), and are back before most answers end. The loss is a mean over all tokens and shows neither.
 #
 # So what does fine-tuning on *new* facts do? It can teach them, at the price of more passes; and a model that is shown answers which it doesn't know learns to answer without knowing (Gekhman et al., 2024, found that such examples are learned slowly, and that hallucinations rise once they are).
 #
@@ -554,7 +554,7 @@ def solution_fine_tuning(policy, batches, held_out, learning_rate):
 # %% [markdown] tags=["exercise"]
 # {exercise: my_demonstrations}
 #
-# Predict first (section 9 has the picture: is it decided by chance?). Then measure four models of each set, with `tuned_on(name, seed)` and `measure(policy, seed)["gold"]` from `rlhf_lib.workbook.ch09_instruction_finetuning.experiments`, or take the numbers of the stored runs, `results_of("09_instruction_finetuning", "sets")`, which come from just these functions. Fill in the lists and choose: `"checked"`, `"unchecked"` or `"undecided"`.
+# Predict first (section 9 has the picture: is it decided by chance?). Then measure five models of each set, with `tuned_on(name, seed)` and `measure(policy, seed)["gold"]` from `rlhf_lib.workbook.ch09_instruction_finetuning.experiments`, or take the numbers of the stored runs, `results_of("09_instruction_finetuning", "sets")`, which come from just these functions. Fill in the lists and choose: `"checked"`, `"unchecked"` or `"undecided"`.
 
 # %% tags=["solution"]
 solution_demonstrations = {

@@ -254,7 +254,7 @@ EXPERIMENTS = {
             settings={"requests": ASKED, "shown": SHOWN},
         ),
         Experiment(
-            "sets", sets, SEEDS[:4], claims=SET_CLAIMS,
+            "sets", sets, SEEDS, claims=SET_CLAIMS,
             settings={"requests": ASKED, "steps": STEPS, "places": PLACES},
         ),
     )
