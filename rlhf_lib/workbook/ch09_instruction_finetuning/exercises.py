@@ -79,10 +79,6 @@ def _rows(seed: int, batch: int = 3, width: int = 8):
     return ids, prompts, lengths, 0
 
 
-def _mask_by_number(token_ids, prompt_lengths, lengths, pad):
-    return _prompt_mask(token_ids, prompt_lengths, lengths, pad) * (token_ids[:, 1:] != pad)
-
-
 prompt_mask = Exercise(
     name="my_prompt_mask",
     title="Mask the prompt [SFT-1]",
@@ -101,11 +97,8 @@ prompt_mask = Exercise(
         ),
         (
             lambda ids, p, n, pad: _prompt_mask(ids, p, n - 1, pad),
-            "the end token is missing: without it in the loss answers never end",
-        ),
-        (
-            _mask_by_number,
-            "you mask by the number of the pad token, which is the end token here: mask by the place",
+            "the end token is missing: without it in the loss answers never end. Do you mask by the number of the "
+            "pad token? Here it is the end token, too: mask by the place",
         ),
         (
             lambda ids, p, n, pad: _prompt_mask(ids, p, n + 99, pad),

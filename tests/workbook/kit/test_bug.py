@@ -164,12 +164,12 @@ def test_the_story_does_not_give_the_bug_away():
 
 def test_there_are_a_dozen_and_more_and_they_are_found_by_name_and_chapter():
     assert len(BUGS) >= 12 and len({bug.name for bug in BUGS}) == len(BUGS)
-    assert {bug.chapter for bug in BUGS} == {"03", "07", "08", "10", "11", "12"}
+    assert {bug.chapter for bug in BUGS} >= {"03", "05", "07", "08", "09", "10", "11", "12", "17"}
     assert [b.name for b in clinic_of("10_rejection_sampling")] == ["worst_kept", "mixed_rows"]
     with pytest.raises(ValueError, match="there are shifted_labels"):
         clinic("nothing")
-    with pytest.raises(ValueError, match="there are for 03, 07"):
-        clinic_of("05")
+    with pytest.raises(ValueError, match="there are for 03, "):
+        clinic_of("99")
 
 
 def tail(history, metric, share=3):
@@ -212,6 +212,9 @@ SYMPTOMS = {
     and set(w.series("margin")) == {0.0} and w.last("kl") > 1.5 * r.last("kl"),
     "beta_upside_down": lambda r, w: w.last("kl") < 0.1 * r.last("kl")
     and w.last("reward") < r.last("reward") - 0.2,
+    "doubled_prompt": lambda r, w: w.series("loss")[0] > r.series("loss")[0] + 0.2
+    and w.last("loss") < w.series("loss")[0] - 0.15
+    and w.last("gold") < min(w.series("gold")[0], r.last("gold")) - 0.3,
     "mean_of_means": lambda r, w: tail(w, "loss", 1) > 1.1 * tail(r, "loss", 1)
     and tail(w, "long_answers", 1) > tail(r, "long_answers", 1) + 0.02,
     "one_order": lambda r, w: abs(r.last("win_rate") - 0.5) < 0.04
