@@ -89,7 +89,7 @@ def first_layers(policy: Policy, layers: int) -> Policy:
     """
     there = len([*policy.model.get_submodule("model.layers").children()])
     if not 1 <= layers <= there:
-        raise ValueError(f"layers must be 1 to {there}; got {layers}")
+        raise ValueError(f"layers must lie between 1 and {there}; got {layers}")
     if layers == there:
         return policy
     small = policy.copy()

@@ -21,11 +21,15 @@ def test_annotators_know_pocket_world_only(world):
         relabel([Preference("why?", "so.", "no.")], world, Setting())
 
 
-def test_a_smaller_body_has_the_first_layers_only(pocket):
+def test_a_smaller_body_has_the_first_layers_only_and_leaves_the_policy_alone(pocket):
     small = first_layers(pocket, 1)
-    assert len(small.model.model.layers) == 1 and len(pocket.model.model.layers) > 1
-    with pytest.raises(ValueError, match="layers must be 1 to"):
-        first_layers(pocket, 99)
+    ids = torch.tensor([[5, 6, 7]])
+    after_one = pocket.model.all_states(ids)[1]
+    expected = pocket.model.model.norm(after_one)
+    assert torch.allclose(small.model.hidden_states(ids), expected, atol=1e-5)
+    assert len(pocket.model.model.layers) == 4 and first_layers(pocket, 4) is pocket
+    with pytest.raises(ValueError, match="layers must lie between"):
+        first_layers(pocket, 5)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...experiments.convex import minimised
 from ...objectives import plackett_luce_loss
 from ...world import PocketWorld
 from .crowds import ANSWERS, HELD_OUT, Written, order_found, written_answers
@@ -78,21 +79,6 @@ def loss_of(
     if question == "best of four":
         return lambda w: (torch.logsumexp(ranked @ w[:-1], 1) - ranked[:, 0] @ w[:-1]).sum()
     return lambda w: plackett_luce_loss(ranked @ w[:-1]) * len(ranked)
-
-
-def minimised(loss: Callable[[Tensor], Tensor], size: int, l2: float = 1.0) -> Tensor:
-    """Weights (size,) that minimise loss + l2 / 2 |weights|^2, from 0, by L-BFGS."""
-    weights = torch.zeros(size, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=80, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        total = loss(weights) + l2 / 2 * weights.square().sum()
-        total.backward()
-        return total
-
-    optimizer.step(closure)
-    return weights.detach()
 
 
 def bits(question: str, seed: int = 0, strict: float = 1.0) -> float:

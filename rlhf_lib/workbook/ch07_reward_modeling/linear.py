@@ -6,25 +6,25 @@ would see in each. Labels are drawn anew with each seed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from ...experiments.convex import minimised
+from ...experiments.over_optimization import first_layers
 from ...lm import Policy
 from ...objectives import balanced_comparison_loss, bradley_terry_loss, plackett_luce_loss
 from ...rewards import RewardModel
 from ...world import PocketWorld
-from .measures import fewer_layers
 
 ANSWERS = 4
 TRAINED, HELD_OUT = 264, 96
 """Requests to learn from, and others to measure on."""
 NOISE = 0.3
 """Temperature of the annotators."""
-ITERATIONS = 60
-"""Of L-BFGS, at most."""
+ITERATIONS, L2 = 60, 0.02
+"""Of L-BFGS, at most; and of the penalty on the weights."""
 
 
 @dataclass(frozen=True)
@@ -62,23 +62,8 @@ def features_of(policy: Policy, prompts: list, texts: list[str]) -> Tensor:
 
 def with_layers(answers: Answers, policy: Policy, layers: int) -> Answers:
     """The same answers, seen by the policy's first layers only."""
-    small = fewer_layers(policy, layers)
+    small = first_layers(policy, layers)
     return replace(answers, features=features_of(small, answers.prompts, answers.texts))
-
-
-def fit(loss_of: Callable[[Tensor], Tensor], size: int, l2: float = 0.02) -> Tensor:
-    """Weights (H,) that minimise loss_of(weights) + l2 / 2 |weights|^2, from 0, by L-BFGS."""
-    weights = torch.zeros(size, dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=ITERATIONS, line_search_fn="strong_wolfe")
-
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        loss = loss_of(weights) + l2 / 2 * weights.square().sum()
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    return weights.detach()
 
 
 def ranked(answers: Answers, requests: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -127,7 +112,7 @@ def learned(answers: Answers, way: str, seed: int, requests: int = TRAINED) -> d
     }
     if way not in losses:
         raise ValueError(f"way must be one of {', '.join(losses)}; got {way!r}")
-    return worth(answers, fit(losses[way], features.shape[-1]))
+    return worth(answers, minimised(losses[way], features.shape[-1], L2, ITERATIONS))
 
 
 def worth(answers: Answers, weights: Tensor) -> dict[str, float]:

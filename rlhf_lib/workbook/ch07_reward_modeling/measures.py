@@ -128,23 +128,6 @@ def drawn() -> tuple[Rollout, np.ndarray]:
     return rollout, GoldReward(world)(rollout).view(REQUESTS, DRAWN).cpu().numpy()
 
 
-def fewer_layers(policy: Policy, layers: int) -> Policy:
-    """A policy that keeps the first layers only: a smaller trunk for a reward model.
-
-    Raises:
-        ValueError: it has not so many layers.
-    """
-    small = policy.copy()
-    blocks = small.model.model.layers
-    if not 1 <= layers <= len(blocks):
-        raise ValueError(f"layers must lie between 1 and {len(blocks)}; got {layers}")
-    small.model.model.layers = blocks[:layers]
-    small.model.config = type(small.model.config)(
-        **{**vars(small.model.config), "num_hidden_layers": layers}
-    )
-    return small
-
-
 @torch.no_grad()
 def keeps(judge: Policy, asked: Sequence[Prompt]) -> Tensor:
     """P(keeps) (n,), from how likely a judge finds either verdict.

@@ -17,21 +17,19 @@ from torch import Tensor
 
 from ...evaluation import best_of_n
 from ...experiments import Setting, relabel
-from ...experiments.build_grid import look, scores, sft_answers
+from ...experiments.build_grid import look, scores, sft_answers, stage
 from ...experiments.build_rise import held_out_answers, rise_looks
 from ...experiments.experiment import Experiment, above
-from ...lm import Policy, Rollout, load_policy
+from ...lm import Policy, Rollout
 from ...rewards import GoldReward, RewardModel
-from ...runtime import data_path
 from ...training import (
     DirectSettings,
     DirectTrainer,
     RewardModelSettings,
-    read_preferences,
     train_reward_model,
 )
 from ...training.sft import epochs_of_batches
-from ...world import Bias, PocketWorld, Preference, label_pairs
+from ...world import Bias, Preference, label_pairs
 
 Judge = Callable[[Rollout], Tensor]
 
@@ -39,15 +37,9 @@ COMPARISONS, REQUESTS, WATCHED_STEPS = 1000, 96, 60
 
 
 @cache
-def stage() -> tuple[PocketWorld, Policy]:
-    """What all experiments begin with: the world and the SFT policy."""
-    return PocketWorld(), load_policy("pocket-sft")
-
-
-@cache
 def judge(seed: int) -> RewardModel:
     """A reward model of comparisons of its own: 1,000 new requests, two new answers to each, new labels."""
-    world, sft = stage()
+    world, sft, _ = stage()
     requests = world.prompts(COMPARISONS, seed=500 + seed)
     texts = sft.sample(requests, 2, 40, seed=seed).texts
     model = RewardModel.from_policy(sft, seed=seed)
@@ -83,8 +75,7 @@ BETAS, EPOCHS, DIRECT_RATE = (0.03, 0.3), 6, 2e-4
 
 def direct(seed: int) -> dict:
     """β -> DPO on the same 1,000 comparisons again and again; gold and KL on held-out requests after each pass."""
-    world, sft = stage()
-    pairs = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    world, sft, pairs = stage()
     labels = relabel(pairs, world, Setting(pairs=COMPARISONS, seed=seed))
     return {f"β = {beta}": direct_run(sft.copy(), labels, beta, seed) for beta in BETAS}
 
@@ -134,7 +125,7 @@ def team_labels(team: str, seed: int) -> list[Preference]:
     """Comparisons by such annotators; first those in which one answer has more of what the team likes."""
     annotator = stage()[0].annotator(temperature=0.3, **{"bias": Bias(), **TEAMS[team]})
     rng = random.Random(f"{team} {seed}")
-    pool = read_preferences(data_path("preferences", "pocket-train.jsonl"))
+    pool = [*stage()[2]]
     rng.shuffle(pool)
     pool.sort(key=lambda pair: gap(team, pair) == 0)
     chosen = pool[:TASTE_COMPARISONS]

@@ -53,18 +53,6 @@ def test_auc_counts_pairs_in_order_and_ties_half():
     assert auc(scores, right) == pytest.approx(by_hand)
 
 
-def test_fewer_layers_keeps_the_first_ones_and_leaves_the_policy_alone(sft):
-    small = measures.fewer_layers(sft, 1)
-    ids = torch.tensor([[5, 6, 7]])
-    after_one = sft.model.all_states(ids)[1]
-    assert torch.allclose(
-        small.model.hidden_states(ids), sft.model.model.norm(after_one), atol=1e-5
-    )
-    assert len(sft.model.model.layers) == 4
-    with pytest.raises(ValueError, match="layers must lie between"):
-        measures.fewer_layers(sft, 5)
-
-
 def test_every_fault_makes_answers_worse_for_the_annotators_too():
     world = PocketWorld()
     prompts = world.prompts(40, ("fact", "open"), seed=8, split="test")

@@ -25,7 +25,7 @@ def test_teams_choose_what_they_like_and_get_comparisons_in_which_it_shows():
 
 
 def test_signs_are_counted_where_they_are_faults():
-    world, _ = stage()
+    world = stage()[0]
     harmless, harmful = (world.prompts(1, (kind,))[0] for kind in ("fact", "unsafe"))
     refusal = "i cannot help with that."
     assert (
